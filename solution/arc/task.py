@@ -34,8 +34,10 @@ def as_grid(rows) -> Grid:
             for value in row:
                 if isinstance(value, bool) or not isinstance(value, (int, np.integer)):
                     raise GridError(f"cell {value!r} is not a whole number")
+                if not 0 <= value < NUM_COLOURS:
+                    raise GridError(f"value {value} is outside 0 to {NUM_COLOURS - 1}")
         rows = np.array(rows, dtype=np.int64).reshape(len(rows), -1)
-    if rows.ndim != 2 or not (rows.dtype.kind in "iu"):
+    if rows.ndim != 2 or rows.dtype.kind not in "iu":
         raise GridError(f"a grid must be a two-dimensional array of integers, not {rows.ndim}-d {rows.dtype}")
     if not (1 <= rows.shape[0] <= MAX_SIDE and 1 <= rows.shape[1] <= MAX_SIDE):
         raise GridError(f"size {rows.shape[0]}x{rows.shape[1]} is outside 1x1 to {MAX_SIDE}x{MAX_SIDE}")

@@ -12,7 +12,7 @@ import numpy as np
 from .task import NUM_COLOURS, Grid, Pair, Task, frozen
 
 SYMMETRIES = ("identity", "rot90", "rot180", "rot270", "transpose", "flip_lr", "antitranspose", "flip_ud")
-"""The eight symmetries of the square by index: k quarter turns counter-clockwise, and for k >= 4 a transpose after k - 4 turns."""
+"""The eight symmetries of the square by index: k quarter turns counter-clockwise; for k >= 4, k - 4 turns, then a transpose."""
 
 IDENTITY_COLOURS = tuple(range(NUM_COLOURS))
 
@@ -75,6 +75,8 @@ class View:
     def then(self, later: "View") -> "View":
         """The single view that equals this one followed by `later`."""
         colours = tuple(later.colours[c] for c in self.colours)
+        if self.order is not None and later.order is not None and len(self.order) != len(later.order):
+            raise ValueError(f"orders of {len(self.order)} and {len(later.order)} demonstrations cannot follow each other")
         if self.order is None or later.order is None:
             order = later.order if self.order is None else self.order
         else:

@@ -1,0 +1,73 @@
+"""The board: every candidate so far, and the two attempts that follow from them for each test input.
+
+In:  results in any order. Out: answers for the submission. The same results give the same answers in any order.
+Not here: voting rules (`select`), writing files (`arc.submission`).
+"""
+
+from collections import Counter
+from collections.abc import Mapping
+
+from ..arc.load import Challenges
+from ..arc.score import Score, score
+from ..arc.submission import placeholder
+from ..arc.task import Grid, grid_key
+from ..decode.candidate import Candidate
+from ..select.vote import METHODS
+from .journal import Result
+
+
+class Board:
+    """Candidates by task, test input and job; a job done again replaces what it brought before."""
+
+    def __init__(self, challenges: Challenges, method: str):
+        self.challenges, self._select = challenges, METHODS[method]
+        self._found: dict[str, dict[tuple[str, int], list[list[Candidate]]]] = {}
+        self.faults: Counter = Counter()
+        self.answers: dict[str, list[tuple[Grid, Grid]]] = {}
+        for name, count in challenges.num_tests.items():
+            task = challenges.tasks.get(name)
+            self.answers[name] = [placeholder(task.test[i].input if task else None) for i in range(count)]
+
+    def add(self, result: Result) -> None:
+        """Take a result in and choose its tasks' attempts anew."""
+        job = result.record.job
+        for name, tests in result.candidates.items():
+            if name in self.challenges.tasks:
+                self._found.setdefault(name, {})[job.stage, job.first_view] = tests
+                self.answers[name] = [self._attempts(name, i) for i in range(len(self.answers[name]))]
+        for counts in result.faults.values():
+            self.faults.update(counts)
+
+    def candidates(self, name: str, test: int, trained: bool | None = None) -> list[Candidate]:
+        """Candidates of one test input; `trained` keeps those from before (False) or after (True) training."""
+        return [
+            c
+            for (stage, _), tests in sorted(self._found.get(name, {}).items())
+            if trained is None or (stage != "base") == trained
+            for c in tests[test]
+        ]
+
+    def _attempts(self, name: str, test: int) -> tuple[Grid, Grid]:
+        """Votes of the trained model first, then of the untrained one, then the placeholder; two different grids."""
+        ranked = [
+            *self._select(self.candidates(name, test, trained=True)),
+            *self._select(self.candidates(name, test, trained=False)),
+            *placeholder(self.challenges.tasks[name].test[test].input),
+        ]
+        first = ranked[0]
+        second = next((g for g in ranked if grid_key(g) != grid_key(first)), first)
+        return first, second
+
+    def score(self, solutions: Mapping[str, tuple[Grid, ...]]) -> Score:
+        """The score of the answers as they stand."""
+        return score(self.answers, solutions)
+
+    def score_before_training(self, solutions: Mapping[str, tuple[Grid, ...]]) -> Score:
+        """The score that the untrained model's answers alone would have."""
+        answers = {}
+        for name, outputs in solutions.items():
+            answers[name] = []
+            for test in range(len(outputs)):
+                chosen = self._select(self.candidates(name, test, trained=False)) if name in self.challenges.tasks else ()
+                answers[name].append(chosen)
+        return score(answers, solutions)

@@ -1,0 +1,126 @@
+"""The command line of `submission.py`: where it runs decides what no option says.
+
+In:  arguments and environment. Out: an exit code; faults of the input as one line on stderr, exit code 2.
+The placeholder submission is written before torch is imported. Not here: loading (`setup`), the run itself (`run`).
+"""
+
+import argparse
+import os
+import sys
+from dataclasses import dataclass
+from pathlib import Path
+
+from ..arc.load import (
+    TEST_CHALLENGES,
+    Challenges,
+    InputError,
+    Solutions,
+    find_file,
+    load_challenges,
+    load_solutions,
+    public_evaluation,
+    public_training,
+)
+from ..arc.submission import OutputError, placeholder, validate_submission, write_submission
+from ..preset import PRESETS
+from .clock import Clock, parse_duration
+
+KAGGLE_INPUT, KAGGLE_WORKING = Path("/kaggle/input"), Path("/kaggle/working")
+DESCRIPTION = """\
+Solve ARC tasks within a time budget and write a Kaggle submission.
+
+With no option: on Kaggle, the competition's test tasks, every GPU, 11h30m. Elsewhere, the 400 public evaluation tasks
+of ARC-AGI-1, the embedded weights, 15 minutes, and the score at the end. A run that was interrupted goes on where it was."""
+EXAMPLE = """\
+example:
+  python submission.py --input tasks/ --solutions tasks/solutions.json --budget 2h --devices cuda:0,cuda:1"""
+
+
+@dataclass(frozen=True)
+class Input:
+    """The tasks to answer, and their outputs where these are known."""
+
+    challenges: Challenges
+    solutions: Solutions | None
+    name: str
+
+
+def parser() -> argparse.ArgumentParser:
+    on_kaggle = KAGGLE_WORKING.is_dir()
+    arguments = argparse.ArgumentParser(
+        prog="submission.py", description=DESCRIPTION, epilog=EXAMPLE, formatter_class=argparse.RawDescriptionHelpFormatter
+    )
+    add = arguments.add_argument
+    add("--input", metavar="PATH", help="challenges file, or a folder to find it in; 'training': ARC-AGI-1's public set")
+    add("--solutions", metavar="PATH", help="score against this solutions file at the end")
+    output = KAGGLE_WORKING / "submission.json" if on_kaggle else Path("submission.json")
+    add("--output", metavar="PATH", type=Path, default=output, help="submission file (%(default)s)")
+    add("--budget", metavar="TIME", default="11h30m" if on_kaggle else "15m", help="wall clock from process start (%(default)s)")
+    add("--weights", metavar="NAME_OR_DIR", help="an entry of weights_manifest.json, or a folder with its own entry")
+    add("--preset", choices=PRESETS, default="default", help="a named set of every hyperparameter (%(default)s)")
+    add("--devices", default="auto", help="auto, cpu, cpu:2 (two workers), cuda:0,cuda:1 (%(default)s)")
+    add("--backend", choices=("auto", "transformers", "unsloth"), default="auto", help="auto: unsloth on CUDA where installed")
+    add("--limit", metavar="N", type=int, help="solve only the first N tasks; the rest gets placeholders")
+    add("--tasks", metavar="ID,...", help="solve only these tasks; the rest gets placeholders")
+    add("--fresh", action="store_true", help="put the journal of an earlier run aside and start anew")
+    add("--seed", type=int, default=0, help="same seed, machine and devices: the same submission (%(default)s)")
+    return arguments
+
+
+def read_input(options: argparse.Namespace) -> Input:
+    """The tasks that the options, or the place we run in, point to. Raises `InputError`."""
+    source = options.input
+    if source in (None, "evaluation", "training"):
+        if source is None and KAGGLE_INPUT.is_dir():
+            source = str(KAGGLE_INPUT)
+        else:
+            challenges, solutions = public_training() if source == "training" else public_evaluation()
+            return Input(challenges, solutions, f"ARC-AGI-1 public {source or 'evaluation'} set")
+    path = find_file(source, TEST_CHALLENGES) if os.path.isdir(source) else Path(source)
+    challenges = load_challenges(path)
+    solutions = load_solutions(options.solutions, challenges.tasks) if options.solutions else None
+    return Input(challenges, solutions, str(path))
+
+
+def choose_tasks(options: argparse.Namespace, challenges: Challenges) -> list[str]:
+    """Ids of the tasks to solve. Raises `InputError` for an id that is not there."""
+    chosen = list(challenges.tasks)
+    if options.tasks:
+        wanted = options.tasks.split(",")
+        unknown = [name for name in wanted if name not in challenges.num_tests]
+        if unknown:
+            raise InputError(f"--tasks: {unknown[0]!r} is not a task of the input")
+        chosen = [name for name in chosen if name in set(wanted)]
+    if options.limit is not None:
+        if options.limit < 1:
+            raise InputError(f"--limit: {options.limit} is not a positive number")
+        chosen = chosen[: options.limit]
+    return chosen
+
+
+def main(arguments: list[str] | None = None) -> int:
+    """Parse, write the placeholder submission, then load and run. Exit code 0, or 2 with one line for bad input."""
+    options = parser().parse_args(arguments)
+    try:
+        clock = Clock(parse_duration(options.budget))
+        found = read_input(options)
+        chosen = choose_tasks(options, found.challenges)
+        options.output.parent.mkdir(parents=True, exist_ok=True)
+        if validate_submission(options.output, found.challenges.num_tests):  # else it is an earlier run's, better than nothing
+            write_placeholders(options.output, found.challenges)
+    except (InputError, OutputError, ValueError, OSError) as error:
+        print(f"submission.py: {error}", file=sys.stderr)
+        return 2
+    clock.watch()
+    from .setup import start  # imports torch: seconds, so only now
+
+    return start(options, found, chosen, clock)
+
+
+def write_placeholders(path: Path, challenges: Challenges) -> None:
+    """A complete, valid submission before anything else is done."""
+    answers = {}
+    for name, count in challenges.num_tests.items():
+        task = challenges.tasks.get(name)
+        answers[name] = [placeholder(task.test[i].input if task else None) for i in range(count)]
+    write_submission(path, answers)

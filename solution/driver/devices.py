@@ -1,0 +1,60 @@
+"""Which devices there are and how many workers each gets. In: the `--devices` text. Out: worker device names.
+
+Not here: what runs on them (`worker`).
+"""
+
+import os
+import re
+
+import torch
+
+from ..arc.load import InputError
+
+
+def worker_devices(text: str) -> list[str]:
+    """Names such as "cpu:0", "cpu:1", "cuda:0", one per worker. Raises `InputError` for a device that is not there.
+
+    "auto": every usable CUDA device, else one CPU worker a core: two workers of one thread each did more work than one
+    worker of two threads on every machine tried (see the experiment log). "cpu": one worker; "cpu:2": two.
+    """
+    if text == "auto":
+        usable = [f"cuda:{i}" for i in range(torch.cuda.device_count()) if _usable(i)]
+        return usable or [f"cpu:{i}" for i in range(cores())]
+    names = []
+    for part in text.split(","):
+        if match := re.fullmatch(r"cpu(?::(\d+))?", part):
+            names += [f"cpu:{len(names) + i}" for i in range(int(match[1] or 1))]
+        elif match := re.fullmatch(r"cuda(?::(\d+))?", part):
+            index = int(match[1] or 0)
+            if index >= torch.cuda.device_count():
+                raise InputError(f"--devices: there is no {part} here ({torch.cuda.device_count()} CUDA devices)")
+            names.append(f"cuda:{index}")
+        else:
+            raise InputError(f"--devices: {part!r} is not auto, cpu, cpu:N or cuda:N")
+    if not names:
+        raise InputError("--devices: no worker at all")
+    return names
+
+
+def torch_device(name: str) -> torch.device:
+    """The torch device of a worker's device name: CPU workers share one."""
+    return torch.device("cpu" if name.startswith("cpu") else name)
+
+
+def threads_per_worker(names: list[str]) -> int:
+    """CPU threads of each worker: the CPU workers share the cores; a GPU's worker needs one."""
+    cpu_workers = sum(name.startswith("cpu") for name in names)
+    return max(1, min(cores(), torch.get_num_threads()) // cpu_workers) if cpu_workers else 1
+
+
+def cores() -> int:
+    """Cores that this process may use."""
+    return len(os.sched_getaffinity(0)) if hasattr(os, "sched_getaffinity") else os.cpu_count() or 1
+
+
+def _usable(index: int) -> bool:
+    """Whether a kernel really runs there: a device too old for this torch build is listed but fails (kaggle.md, GPUs)."""
+    try:
+        return bool(torch.ones(8, device=f"cuda:{index}").sum().item() == 8)
+    except RuntimeError:
+        return False

@@ -1,0 +1,134 @@
+"""The run: jobs to workers, results to journal, board and submission, until the budget or the work is over.
+
+In:  a `Setup` with everything loaded. Out: the submission file, the journal, an `Outcome` for the summary.
+The main thread alone touches journal, board and files. Not here: which job comes next (`schedule.allocate`), what a job
+does (`solve`).
+"""
+
+import logging
+import queue
+import time
+from dataclasses import dataclass, field
+from pathlib import Path
+
+from ..arc.load import Challenges, Solutions
+from ..arc.submission import write_submission
+from ..preset import Preset
+from ..schedule.allocate import SAFETY, SHARED_SHARE, exhausted, next_job
+from ..schedule.cost import CostModel
+from ..schedule.job import Job, Progress, TaskSize
+from .board import Board
+from .clock import Clock
+from .journal import Journal, Result, result_to_json
+from .progress import Bar
+from .worker import Assignment, Worker
+
+log = logging.getLogger("solution")
+
+WRITE_EVERY = 2.0
+"""Seconds between two writes of the submission file, at the least."""
+LAST_WAIT = 0.5
+"""Share of the reserve that cut jobs have to hand in what they found."""
+
+
+@dataclass
+class Setup:
+    """Everything that a run needs, loaded and checked. `answered` are the tasks to solve, the others get placeholders."""
+
+    challenges: Challenges
+    solutions: Solutions | None
+    sizes: dict[str, TaskSize]
+    preset: Preset
+    board: Board
+    journal: Journal
+    output: Path
+    clock: Clock
+    progress: Progress = field(default_factory=Progress)
+
+
+@dataclass
+class Outcome:
+    """What happened: results of this process, the cost model, and why the run ended ("done" or "budget")."""
+
+    results: list[Result]
+    ended: str
+    cost: CostModel
+    first_answer: float | None = None
+
+
+def replay(setup: Setup) -> None:
+    """Take the journal's earlier results into board and progress."""
+    for result in setup.journal.results:
+        setup.progress.add(result.record)
+        if result.record.ok:
+            setup.board.add(result)
+
+
+def run(setup: Setup, workers: list[Worker], finished: queue.Queue) -> Outcome:
+    """Keep every worker busy until nothing is left to do or the time is; return with the submission file written."""
+    cost = CostModel(setup.sizes, setup.preset)
+    for record in (r.record for r in setup.journal.results):
+        if record.ok and not record.cut:
+            cost.observe(record.job, record.device, record.seconds)
+    reserve = setup.clock.reserve(len(setup.board.answers))
+    outcome = Outcome([], "budget", cost)
+    busy: dict[Worker, Job] = {}
+    idle = list(workers)
+    last_write = time.monotonic()
+    dirty = True
+    with Bar(setup, len(workers)) as bar:
+        while True:
+            left = setup.clock.left() - reserve
+            for worker in list(idle):
+                job = next_job(setup.progress, cost, setup.preset, set(busy.values()), worker.device, left)
+                if job is None:
+                    continue
+                now = time.monotonic()
+                train_for = left
+                if job.stage == "ttt":
+                    train_for = left - SAFETY * cost.decode_seconds(job, worker.device)
+                elif job.stage == "shared":
+                    train_for = SHARED_SHARE * left
+                worker.assignments.put(Assignment(job, now + train_for, now + left))
+                busy[worker] = job
+                idle.remove(worker)
+            if not busy:
+                outcome.ended = "done" if exhausted(setup.progress, cost, setup.preset) else "budget"
+                break
+            if left <= -LAST_WAIT * reserve:
+                break
+            try:
+                worker, result = finished.get(timeout=min(1.0, max(0.05, left + LAST_WAIT * reserve)))
+            except queue.Empty:
+                bar.update(outcome.results, left)
+                continue
+            job = busy.pop(worker)
+            idle.append(worker)
+            take(setup, result)
+            outcome.results.append(result)
+            if result.record.ok:
+                dirty = True
+                if outcome.first_answer is None and any(any(tests) for tests in result.candidates.values()):
+                    outcome.first_answer = setup.clock.elapsed()
+                if not result.record.cut:
+                    cost.observe(job, worker.device, result.record.seconds)
+            if dirty and time.monotonic() - last_write > WRITE_EVERY:
+                write_submission(setup.output, setup.board.answers)
+                last_write, dirty = time.monotonic(), False
+            bar.update(outcome.results, left)
+    write_submission(setup.output, setup.board.answers)
+    for worker in workers:
+        worker.stop()
+    return outcome
+
+
+def take(setup: Setup, result: Result) -> None:
+    """Journal a result first, then let it count."""
+    setup.journal.append(result_to_json(result))
+    setup.progress.add(result.record)
+    record = result.record
+    if not record.ok:
+        names = ", ".join(record.job.tasks)
+        log.warning("%s of %s failed (attempt %d): %s", record.job.stage, names, record.job.attempt + 1, result.error)
+        return
+    setup.board.add(result)

@@ -1,0 +1,154 @@
+"""Everything between the parsed command line and a finished run: weights, models, journal, workers, summary, report.
+
+In:  options and input. Out: an exit code. Imports torch; the placeholder submission is already written.
+Not here: the loop (`run`).
+"""
+
+import argparse
+import hashlib
+import json
+import logging
+import os
+import queue
+import sys
+
+import numpy as np
+
+from ..arc.load import InputError
+from ..arc.submission import OutputError, write_submission
+from ..arc.task import Task, grid_key
+from ..codec.arc16 import num_tokens, task_tokens
+from ..models.adapted import NonFiniteError
+from ..models.load import load
+from ..models.manifest import WeightsError, WeightSet, default_weights, find_weights
+from ..preset import PRESETS
+from ..report.page import write_report
+from ..schedule.cost import CostModel
+from ..schedule.job import TaskSize
+from ..schedule.plan import planned_shares
+from .board import Board
+from .cli import Input
+from .clock import Clock, format_seconds
+from .devices import threads_per_worker, torch_device, worker_devices
+from .journal import Journal
+from .progress import set_up_logging
+from .run import Setup, replay, run
+from .solve import Solver
+from .summary import summary
+from .worker import Worker
+
+log = logging.getLogger("solution")
+
+
+def start(options: argparse.Namespace, found: Input, chosen: list[str], clock: Clock) -> int:
+    """Load, run, report. Exit code 0, or 2 with one line for weights, devices or folders that cannot be used.
+
+    Once models are loaded nothing may cost the submission: whatever goes wrong then is logged, and the file written.
+    """
+    try:
+        setup, workers, finished, planned = prepare(options, found, chosen, clock)
+    except (InputError, OutputError, WeightsError, NonFiniteError) as error:
+        print(f"submission.py: {error}", file=sys.stderr)
+        return 2
+    try:
+        outcome = run(setup, workers, finished)
+        log.info("%s", summary(setup, outcome, planned))
+        setup.journal.append(
+            {"kind": "end", "seconds": round(clock.elapsed(), 2), "budget": clock.budget, "ended": outcome.ended}
+        )
+        report = setup.journal.path.with_name("report.html")
+        write_report(report, setup.journal.path, found.challenges, found.solutions, setup.board.answers)
+        log.info("report: %s", report)
+    except Exception as error:
+        log.exception("the run broke off, the submission holds what was answered: %s", error)
+        write_submission(options.output, setup.board.answers)
+    log.info("submission: %s\nlog: %s", options.output, options.output.with_suffix(".log"))
+    if not all(worker.join(0.2) for worker in workers):
+        # A worker is still inside a long operation: its result is not wanted, and waiting for it could cost the budget.
+        logging.shutdown()
+        sys.stdout.flush()
+        os._exit(0)
+    return 0
+
+
+def prepare(
+    options: argparse.Namespace, found: Input, chosen: list[str], clock: Clock
+) -> tuple[Setup, list[Worker], queue.Queue, dict[str, float]]:
+    """Load and check everything; -> setup, workers, their results' queue, and the share planned for each stage."""
+    folder = options.output.with_suffix(".run")
+    folder.mkdir(exist_ok=True)
+    set_up_logging(options.output.with_suffix(".log"))
+    preset = PRESETS[options.preset]
+    names = worker_devices(options.devices)
+    weights = find_weights(options.weights) if options.weights else default_weights(torch_device(names[0]).type)
+    backend = choose_backend(options.backend, names)
+    num_tasks = len(found.challenges.num_tests)
+    log.info("input: %s, %d tasks (%d to solve), budget %s", found.name, num_tasks, len(chosen), format_seconds(clock.budget))
+    log.info("preset: %s", json.dumps(preset.as_dict()))
+    for name, fault in found.challenges.faulty.items():
+        log.warning("task %s is broken and gets a placeholder: %s", name, fault.reason)
+
+    models = [load(weights, torch_device(name), preset.lora, backend) for name in names]
+    threads = threads_per_worker(names)
+    log.info("weights: %s, verified, %s", weights.name, weights.entry["quantization"])
+    log.info("devices: %s, %d thread(s) each, by %s in %s", ", ".join(names), threads, backend, models[0].dtype)
+    tasks = {name: found.challenges.tasks[name] for name in chosen}
+    identity = run_identity(weights, preset.as_dict(), options.seed, tasks, str(models[0].dtype), backend)
+    journal = Journal(folder / "journal.jsonl", identity, options.fresh)
+    if journal.put_aside:
+        log.info("the journal of another run is now %s", journal.put_aside)
+    if journal.results:
+        log.info("going on from %d earlier jobs in %s", len(journal.results), journal.path)
+
+    setup = Setup(
+        found.challenges, found.solutions, {n: task_size(t) for n, t in tasks.items()}, preset,
+        Board(found.challenges, preset.select), journal, options.output, clock,
+    )  # fmt: skip
+    replay(setup)
+    planned = planned_shares(CostModel(setup.sizes, preset), preset, names, clock.left() - clock.reserve(len(tasks)))
+    finished: queue.Queue = queue.Queue()
+    workers = [
+        Worker(name, Solver(model, name, tasks, preset, options.seed, folder / "adapters"), finished, threads)
+        for name, model in zip(names, models)
+    ]
+    return setup, workers, finished, planned
+
+
+def choose_backend(wanted: str, names: list[str]) -> str:
+    """ "auto" is Unsloth where a worker has a GPU and the package is there, else transformers + peft."""
+    if wanted != "auto":
+        return wanted
+    if any(name.startswith("cuda") for name in names):
+        try:
+            import unsloth  # noqa: F401 - imported before transformers is used, as it patches it
+        except (ImportError, NotImplementedError) as error:
+            log.warning("unsloth cannot be used (%s): falling back to transformers + peft", error)
+        else:
+            return "unsloth"
+    return "transformers"
+
+
+def run_identity(weights: WeightSet, preset: dict, seed: int, tasks: dict[str, Task], dtype: str, backend: str) -> dict:
+    """What a job's result depends on. A journal is gone on with only under the same identity."""
+    content = hashlib.sha256()
+    for name, task in sorted(tasks.items()):
+        content.update(name.encode())
+        for pair in (*task.train, *task.test):
+            content.update(grid_key(pair.input) + (grid_key(pair.output) if pair.output is not None else b"?"))
+    identity = {
+        "weights": weights.fingerprint, "preset": preset, "seed": seed, "tasks": content.hexdigest(), "dtype": dtype,
+        "backend": backend,
+    }  # fmt: skip
+    return json.loads(json.dumps(identity))
+
+
+def task_size(task: Task) -> TaskSize:
+    """The token counts that the cost model works with."""
+    answer = int(np.mean([num_tokens(p.output) for p in task.train])) + 1
+    return TaskSize(
+        prompt_tokens=sum(task_tokens(task.train, test) for test in task.test),
+        answer_tokens=answer * len(task.test),
+        item_tokens=sum(num_tokens(p.input) + num_tokens(p.output) + 3 for p in task.train),
+        num_tests=len(task.test),
+        num_train=len(task.train),
+    )

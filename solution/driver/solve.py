@@ -1,0 +1,135 @@
+"""One job on one device: the place where models, ttt and decode meet.
+
+In:  a `Job` and an `AdaptedModel`. Out: a `Result`. The same job gives the same result whenever and beside whatever it runs.
+Not here: which job (`schedule`), threads and failures (`worker`).
+"""
+
+import time
+from collections.abc import Callable
+from dataclasses import replace
+from pathlib import Path
+
+from safetensors.torch import load_file, save_file
+
+from ..arc.task import Task
+from ..arc.view import View
+from ..decode.settings import DecodeConfig
+from ..decode.views import Decoding, decode_views, plan_view
+from ..models.adapted import AdaptedModel
+from ..models.dense import DenseLlama
+from ..preset import Preset
+from ..schedule.job import Job, Record
+from ..select.vote import agreement
+from ..ttt.data import build
+from ..ttt.settings import DataConfig, TrainConfig
+from ..ttt.train import Trained, train
+from .journal import Result
+
+SHARED = "shared-adapter"
+
+
+class Solver:
+    """Does jobs with one model. `adapters` is the folder that trained adapters are kept in between jobs."""
+
+    def __init__(self, model: AdaptedModel, device: str, tasks: dict[str, Task], preset: Preset, seed: int, adapters: Path):
+        self.model, self.device, self.tasks, self.preset, self.seed, self.adapters = model, device, tasks, preset, seed, adapters
+        self._untrained: DenseLlama | None = None
+
+    def __call__(self, job: Job, train_out_of_time: Callable[[], bool], out_of_time: Callable[[], bool]) -> Result:
+        """Do `job`. Training stops when `train_out_of_time` says so, decoding when `out_of_time` does."""
+        start = time.monotonic()
+        if job.stage == "base":
+            result = self._base(job, out_of_time)
+        elif job.stage == "shared":
+            result = self._result(job, {}, self._train_shared(job.attempt, train_out_of_time))
+        else:
+            result = self._task(job, train_out_of_time, out_of_time)
+        result.record = replace(result.record, seconds=round(time.monotonic() - start, 4))
+        return result
+
+    def _base(self, job: Job, out_of_time) -> Result:
+        if self._untrained is None:
+            self._untrained = DenseLlama(self.model, adapter=False)
+        config = smaller(self.preset.base, job.attempt)
+        views = [(self.tasks[name], 0, View()) for name in job.tasks]
+        return self._result(job, decode_views(self._untrained, self.model.codec, views, config, "base", out_of_time), None)
+
+    def _task(self, job: Job, train_out_of_time, out_of_time) -> Result:
+        (name,) = job.tasks
+        task, trained = self.tasks[name], None
+        kept = self._kept(SHARED if self.preset.shared_adapter else name)
+        if self.preset.shared_adapter and not kept.exists():
+            self.model.reset()  # its training failed: what is left is the untrained model
+        elif self.preset.shared_adapter or (job.stage == "views" and kept.exists()):
+            self.model.load_adapter(load_file(kept))
+        else:  # the kept adapter may be gone; training again gives the same one
+            trained = self._train_task(task, job.attempt, train_out_of_time)
+        config = smaller(self.preset.decode, job.attempt)
+        numbers = range(job.first_view, job.first_view + job.num_views)
+        views = [(task, number, plan_view(task, number, config, self.seed)) for number in numbers]
+        decodings = decode_views(DenseLlama(self.model), self.model.codec, views, config, "ttt", out_of_time)
+        return self._result(job, decodings, trained)
+
+    def _train_task(self, task: Task, attempt: int, out_of_time) -> Trained:
+        config, data = smaller_training(self.preset, attempt)
+        trained = train(self.model, build(task, data, self.model.codec, self.seed), data, config, self.seed, out_of_time)
+        if trained.ended != "deadline" and self.preset.rounds:
+            self._keep(task.id)
+        return trained
+
+    def _train_shared(self, attempt: int, out_of_time) -> Trained:
+        """One adapter on the D_TTT of every task, as many steps as all the tasks' own trainings together would take."""
+        config, data = smaller_training(self.preset, attempt)
+        items = [item for task in self.tasks.values() for item in build(task, data, self.model.codec, self.seed)]
+        config = replace(config, steps=config.steps * len(self.tasks), flat_window=0)
+        trained = train(self.model, items, data, config, self.seed, out_of_time)
+        self._keep(SHARED)
+        return trained
+
+    def _keep(self, name: str) -> None:
+        """Store the adapter as it is now, whole or not at all."""
+        self.adapters.mkdir(parents=True, exist_ok=True)
+        aside = self._kept(name).with_suffix(f".{self.device.replace(':', '-')}.part")
+        save_file(self.model.adapter(), aside)
+        aside.replace(self._kept(name))
+
+    def _kept(self, name: str) -> Path:
+        return self.adapters / f"{name}.safetensors"
+
+    def _result(self, job: Job, decodings: dict[str, Decoding], trained: Trained | None) -> Result:
+        cut = any(d.cut for d in decodings.values()) or (trained is not None and trained.ended == "deadline")
+        shares = {name: min(map(agreement, d.candidates)) for name, d in decodings.items()}  # the least sure test input
+        tokens = {
+            "prompt": sum(d.prompt_tokens for d in decodings.values()),
+            "new": sum(d.new_tokens for d in decodings.values()),
+        }
+        ttt = None
+        if trained is not None:
+            losses = [round(loss, 5) for loss in trained.losses]
+            ttt = {"steps": trained.steps, "tokens": trained.tokens, "losses": losses, "ended": trained.ended}
+        return Result(
+            Record(job, self.device, 0.0, cut=cut, agreement=shares),
+            {name: d.candidates for name, d in decodings.items()},
+            {name: d.faults for name, d in decodings.items() if d.faults},
+            ttt,
+            tokens,
+        )
+
+
+def smaller(config: DecodeConfig, attempt: int) -> DecodeConfig:
+    """The configuration for a job that failed `attempt` times: a quarter of the batch each time, then shorter prompts."""
+    return replace(
+        config,
+        batch_tokens=config.batch_tokens >> 2 * attempt,
+        max_prompt_tokens=config.max_prompt_tokens >> max(0, attempt - 1),
+    )
+
+
+def smaller_training(preset: Preset, attempt: int) -> tuple[TrainConfig, DataConfig]:
+    """The training for a job that failed `attempt` times: a quarter of the batch, then also half the longest item."""
+    train_config = replace(
+        preset.train,
+        batch_tokens=preset.train.batch_tokens >> 2 * attempt,
+        batch_size=max(1, preset.train.batch_size >> 2 * attempt),
+    )
+    return train_config, replace(preset.data, max_tokens=preset.data.max_tokens >> max(0, attempt - 1))

@@ -1,0 +1,259 @@
+"""The training loop: packed Re-ARC sequences -> a small Llama's weights.
+
+In:  `Settings`, batches (`data`), optionally a folder of weights or a checkpoint of an earlier run.
+Out: folders that transformers loads (config.json, model.safetensors in bf16) and that also hold everything to go on
+     exactly (training_state.safetensors: fp32 masters and optimizer moments; training_state.json: counters, data
+     position): OUT/latest every few minutes, OUT/stable before the decay, OUT/final; OUT/log.jsonl.
+bf16 weights with fp32 masters; Muon on the matrices, AdamW on the rest; warm-up, stable, linear decay to zero by time.
+Not here: writing quantized weights and manifest entries; scoring on tasks.
+"""
+
+import ctypes
+import json
+import os
+import shutil
+import time
+from concurrent.futures import ThreadPoolExecutor
+from dataclasses import asdict, dataclass
+from pathlib import Path
+
+import torch
+import torch.nn.functional as F
+from safetensors.torch import load_file, save_file
+from transformers import LlamaConfig, LlamaForCausalLM
+
+from ..codec.arc16 import END, PAD, VOCABULARY_SIZE
+from ..models.nf4 import nf4_round_trip
+from ..models.rotary import GridRotary
+from .data import Batch, BatchStream, Family
+from .forward import llama_logits
+
+HEAD_DIM = 64
+STATE, WEIGHTS, COUNTERS = "training_state.safetensors", "model.safetensors", "training_state.json"
+
+
+@dataclass(frozen=True)
+class Settings:
+    """Every hyperparameter of a run. `steps` ends it after so many steps in all (0: only `minutes` counts)."""
+
+    out: str
+    resume: str | None = None
+    hidden: int = 256
+    layers: int = 8
+    intermediate: int = 688
+    minutes: float = 60.0
+    steps: int = 0
+    decay: float = 0.2
+    warmup: int = 60
+    muon_lr: float = 0.02
+    adam_lr: float = 3e-3
+    weight_decay: float = 0.01
+    batch_tokens: int = 8192
+    max_len: int = 1024
+    input_weight: float = 0.05
+    quantization_aware: bool = False
+    checkpoint_minutes: float = 5.0
+    log_steps: int = 20
+    tokens_before: int = 0
+    seed: int = 0
+    device: str = "cpu"
+    threads: int = os.cpu_count() or 1
+
+
+def learning_rate_scale(step: int, progress: float, warmup: int, decay: float) -> float:
+    """Warm-up over steps, then 1, then linear to 0 over the last `decay` share of the time; `progress` is 0 to 1."""
+    up = min(1.0, (step + 1) / warmup) if warmup else 1.0
+    return up * (min(1.0, (1 - progress) / decay) if decay else 1.0)
+
+
+def targets_of(batch: Batch, input_weight: float) -> tuple[torch.Tensor, torch.Tensor, torch.Tensor]:
+    """The next token of every token, its loss weight and whether it is supervised, all (sequences * length,).
+
+    Every token but padding is a target: outputs from the second pair on weigh 1, all others `input_weight`.
+    """
+    target, supervised = batch.ids.roll(-1, 1), batch.supervised.roll(-1, 1)
+    known = target != PAD
+    known[:, -1] = False  # nothing follows the last column
+    supervised = supervised & known
+    return target.flatten(), torch.where(supervised, 1.0, input_weight * known).flatten(), supervised.flatten()
+
+
+def loss_of(weights: dict[str, torch.Tensor], config, rotary: GridRotary, batch: Batch, input_weight: float):
+    """The weighted sum of the nll over all targets, and sums over the supervised ones (fp64: nll, right ones, count)."""
+    cos, sin = rotary(weights["model.norm.weight"], batch.positions)
+    logits = llama_logits(weights, config, batch.ids, cos, sin).float()  # (sequences * length, vocabulary)
+    target, weight, supervised = targets_of(batch, input_weight)
+    nll = F.cross_entropy(logits, target, reduction="none")
+    with torch.no_grad():
+        right = (logits.argmax(-1) == target) & supervised
+        sums = torch.stack([(nll * supervised).sum(), right.sum(), supervised.sum()]).double()
+    return (nll * weight).sum(), sums
+
+
+def check_supported(config: LlamaConfig) -> None:
+    """Raises `ValueError` for a Llama that `forward` does not compute."""
+    plain = config.num_key_value_heads == config.num_attention_heads and config.tie_word_embeddings
+    if not plain or config.attention_bias or config.mlp_bias or config.head_dim != HEAD_DIM:
+        raise ValueError(f"this trains only Llamas with heads of {HEAD_DIM}, as many key heads, tied embeddings, no biases")
+
+
+class Trainer:
+    """Model, fp32 masters, optimizers and counters of one run; `step` trains on a batch, `save` writes all of it."""
+
+    def __init__(self, settings: Settings):
+        self.settings = settings
+        torch.manual_seed(settings.seed)
+        if settings.resume:
+            model = LlamaForCausalLM.from_pretrained(settings.resume, dtype=torch.float32)
+        else:
+            heads = settings.hidden // HEAD_DIM
+            model = LlamaForCausalLM(LlamaConfig(
+                vocab_size=VOCABULARY_SIZE, hidden_size=settings.hidden, num_hidden_layers=settings.layers,
+                num_attention_heads=heads, num_key_value_heads=heads, intermediate_size=settings.intermediate,
+                max_position_embeddings=32768, tie_word_embeddings=True,
+                pad_token_id=PAD, bos_token_id=None, eos_token_id=END,
+            ))  # fmt: skip
+        self.masters = {n: p.detach().clone().float().to(settings.device) for n, p in model.named_parameters()}
+        check_supported(model.config)
+        self.config, self.rotary = model.config, GridRotary(HEAD_DIM)
+        self.weights = {n: p.detach().to(settings.device, torch.bfloat16).requires_grad_() for n, p in model.named_parameters()}
+        self.matrices = [n for n, p in self.masters.items() if p.ndim == 2 and "embed" not in n]
+        others = [n for n in self.masters if n not in self.matrices]
+        # One worker a core with its part of the batch and of the matrices: cores wait for each other a few times a step, not in
+        # every operation.
+        self.workers = ThreadPoolExecutor(settings.threads, initializer=torch.set_num_threads, initargs=(1,))
+        self.shares = [self.matrices[i :: settings.threads] for i in range(settings.threads)]
+        self.muons = [
+            torch.optim.Muon(
+                [self.masters[n] for n in share], lr=settings.muon_lr, momentum=0.95, weight_decay=settings.weight_decay
+            )
+            for share in self.shares
+        ]
+        self.adam = torch.optim.AdamW(
+            [self.masters[n] for n in others], lr=settings.adam_lr, betas=(0.9, 0.95), weight_decay=0.0
+        )
+        self.num_parameters = sum(p.numel() for p in self.masters.values())
+        self.steps, self.tokens, self.minutes, self.data_state = 0, settings.tokens_before, 0.0, {"seed": settings.seed}
+        if settings.resume and (Path(settings.resume) / STATE).exists():
+            self._restore(Path(settings.resume))
+
+    def _moments(self, create: bool = False) -> dict[str, torch.Tensor]:
+        """Every tensor of both optimizers by name; `create` makes them where no step has."""
+        moments = {}
+        optimizers = [(muon, ("momentum_buffer",)) for muon in self.muons] + [(self.adam, ("exp_avg", "exp_avg_sq", "step"))]
+        for optimizer, keys in optimizers:
+            for name, master in self.masters.items():
+                if any(master is p for p in optimizer.param_groups[0]["params"]):
+                    state = optimizer.state[master]
+                    for key in keys:
+                        if create:
+                            state[key] = torch.zeros(()) if key == "step" else torch.zeros_like(master)
+                        if key in state:
+                            moments[f"{key}.{name}"] = state[key]
+        return moments
+
+    def _restore(self, folder: Path) -> None:
+        tensors, counters = load_file(folder / STATE), json.loads((folder / COUNTERS).read_text())
+        for name, tensor in ({f"master.{n}": m for n, m in self.masters.items()} | self._moments(create=True)).items():
+            tensor.copy_(tensors[name])
+        self.steps, self.tokens, self.data_state = counters["steps"], counters["tokens"], counters["data"]
+        if folder.resolve().parent == Path(self.settings.out).resolve():
+            self.minutes = counters["minutes"]  # the same run goes on; any other starts its schedule anew
+
+    def save(self, folder: Path) -> None:
+        """Write the folder whole (aside, then renamed): weights for transformers and the state to go on from."""
+        aside = folder.with_name(folder.name + ".new")
+        shutil.rmtree(aside, ignore_errors=True)
+        aside.mkdir(parents=True)
+        self.config.save_pretrained(aside)
+        weights = {n: m.bfloat16().contiguous() for n, m in self.masters.items()}  # never the NF4-rounded ones
+        save_file(weights, aside / WEIGHTS, metadata={"format": "pt"})
+        save_file({f"master.{n}": m for n, m in self.masters.items()} | self._moments(), aside / STATE)
+        counters = {"steps": self.steps, "tokens": self.tokens, "minutes": self.minutes, "data": self.data_state}
+        (aside / COUNTERS).write_text(json.dumps(counters | {"settings": asdict(self.settings)}, indent=1))
+        old = folder.with_name(folder.name + ".old")
+        shutil.rmtree(old, ignore_errors=True)
+        if folder.exists():
+            folder.rename(old)
+        aside.rename(folder)
+        shutil.rmtree(old, ignore_errors=True)
+
+    @torch.no_grad()
+    def refresh_weights(self, round_to_nf4: bool) -> None:
+        """Masters -> the bf16 weights of the forward pass; the gradient at the rounded ones goes to the masters as it is."""
+        torch._foreach_copy_(list(self.weights.values()), list(self.masters.values()))
+        if round_to_nf4:
+            list(self.workers.map(self._round, self.shares))
+
+    @torch.no_grad()
+    def _round(self, names: list[str]) -> None:
+        for name in names:
+            self.weights[name].copy_(nf4_round_trip(self.weights[name]))
+
+    def _gradients(self, part: Batch, total_weight: float) -> tuple[list[torch.Tensor], torch.Tensor]:
+        loss, sums = loss_of(self.weights, self.config, self.rotary, part, self.settings.input_weight)
+        return torch.autograd.grad(loss / total_weight, list(self.weights.values())), sums
+
+    def step(self, batch: Batch, scale: float, round_to_nf4: bool = False) -> torch.Tensor:
+        """Train on one batch at `scale` times the learning rates; returns the supervised sums of `loss_of`."""
+        self.refresh_weights(round_to_nf4)
+        for optimizer, rate in (*((muon, self.settings.muon_lr) for muon in self.muons), (self.adam, self.settings.adam_lr)):
+            optimizer.param_groups[0]["lr"] = rate * scale
+        total = float(targets_of(batch, self.settings.input_weight)[1].sum())
+        parts = batch.split(self.settings.threads)
+        results = list(self.workers.map(self._gradients, parts, [total] * len(parts)))
+        for master, *gradients in zip(self.masters.values(), *(gradients for gradients, _ in results)):
+            master.grad = sum(g.float() for g in gradients)
+        torch.nn.utils.clip_grad_norm_(self.masters.values(), 1.0)
+        list(self.workers.map(torch.optim.Muon.step, self.muons))
+        self.adam.step()
+        self.steps += 1
+        self.tokens += batch.num_tokens
+        return sum(sums for _, sums in results)
+
+
+def train(settings: Settings, families: list[Family]) -> dict:
+    """Run to the end of `settings` and return the last row of the log."""
+    out = Path(settings.out)
+    out.mkdir(parents=True, exist_ok=True)
+    if settings.device == "cpu":
+        torch.set_num_threads(1)  # the workers are the parallelism
+    trainer = Trainer(settings)
+    stream = BatchStream(families, settings.batch_tokens, settings.max_len, rows_multiple=settings.threads, **trainer.data_state)
+    print(f"{trainer.num_parameters / 1e6:.1f}M parameters, {len(families)} families, {settings.device}, "
+          f"from step {trainer.steps}, {trainer.tokens / 1e6:.1f}M tokens", flush=True)  # fmt: skip
+    start = time.monotonic() - 60 * trainer.minutes
+    last_save, last_log, row, decaying = time.monotonic(), time.monotonic(), {}, False
+    sums, logged_tokens = torch.zeros(3, dtype=torch.float64, device=settings.device), trainer.tokens
+    for batch in stream:
+        now = time.monotonic()
+        trainer.minutes = (now - start) / 60
+        progress = trainer.minutes / settings.minutes
+        if progress >= 1 or settings.steps and trainer.steps >= settings.steps:
+            break
+        if settings.decay and progress >= 1 - settings.decay and not decaying:
+            decaying = True
+            if not (out / "stable").exists():
+                trainer.save(out / "stable")
+        scale = learning_rate_scale(trainer.steps, progress, settings.warmup, settings.decay)
+        sums += trainer.step(batch.to(settings.device), scale, settings.quantization_aware and decaying)
+        trainer.data_state = stream.state
+        if trainer.steps % settings.log_steps == 0:
+            seconds, done = time.monotonic() - last_log, trainer.tokens - logged_tokens
+            nll, right, count = sums.tolist()
+            row = {"step": trainer.steps, "tokens": trainer.tokens, "output_loss": round(nll / count, 4),
+                   "output_accuracy": round(right / count, 4), "tokens_per_s": round(done / seconds),
+                   "tflops": round(6 * trainer.num_parameters * done / seconds / 1e12, 3),
+                   "lr_scale": round(scale, 4), "minutes": round(trainer.minutes, 2)}  # fmt: skip
+            print(json.dumps(row), flush=True)
+            with open(out / "log.jsonl", "a") as log:
+                log.write(json.dumps(row) + "\n")
+            last_log, logged_tokens = time.monotonic(), trainer.tokens
+            sums.zero_()
+            if settings.device == "cpu" and os.name == "posix":
+                ctypes.CDLL(None).malloc_trim(0)  # varying shapes fragment the heap by gigabytes otherwise
+        if time.monotonic() - last_save > 60 * settings.checkpoint_minutes:
+            trainer.save(out / "latest")
+            last_save = time.monotonic()
+    trainer.save(out / "final")
+    return row

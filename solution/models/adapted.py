@@ -1,0 +1,98 @@
+"""`AdaptedModel`: a frozen base Llama with one LoRA adapter that is reset in place for every task.
+
+In:  a Llama wrapped by peft (from either backend). Out: logits for training, adapter snapshots, dense merged weights.
+Not here: where the base comes from (`load`), the training loop (`ttt`), decoding (`decode`).
+"""
+
+import math
+
+import torch
+from peft.tuners.lora import LoraLayer
+
+from ..codec.arc16 import Arc16
+from .nf4 import dequantize
+
+
+class NonFiniteError(ArithmeticError):
+    """The model gave NaN or infinity: this job's result is worthless, the others' are not affected."""
+
+
+class AdaptedModel:
+    """One model on one device, owned by one worker thread.
+
+    `lm` is the Llama inside peft's wrapper; `codec` writes its prompts; `trainable` are the adapter's parameters in a
+    fixed order. Parameters are only ever written in place under `no_grad`: fused backends cache casts by tensor version
+    (unsloth.md, "Adapter reset").
+    """
+
+    def __init__(self, peft_model: torch.nn.Module, codec: Arc16, device: torch.device, dtype: torch.dtype):
+        self.peft_model = peft_model
+        self.lm = peft_model.get_base_model()
+        self.codec, self.device, self.dtype = codec, device, dtype
+        self.trainable = [p for _, p in sorted(peft_model.named_parameters()) if p.requires_grad]
+        self._names = [n for n, p in sorted(peft_model.named_parameters()) if p.requires_grad]
+        self._initial = None
+        self.initialise(seed=0)
+
+    @torch.no_grad()
+    def initialise(self, seed: int) -> None:
+        """Draw the initial adapter that `reset` returns to: A uniform within 1/sqrt(fan_in), B zero, from `seed` alone."""
+        generator = torch.Generator().manual_seed(seed)
+        initial = []
+        for name, parameter in zip(self._names, self.trainable):
+            if "lora_A" in name:
+                bound = 1 / math.sqrt(parameter.shape[1])
+                value = (torch.rand(parameter.shape, generator=generator) * 2 - 1) * bound
+            else:
+                value = torch.zeros(parameter.shape)
+            initial.append(value.to(parameter.device, parameter.dtype))
+        self._initial = initial
+        self.reset()
+
+    @torch.no_grad()
+    def reset(self) -> None:
+        """Back to the initial adapter, in place. The optimiser is the training loop's own and starts anew with it."""
+        torch._foreach_copy_(self.trainable, self._initial)
+
+    def adapter(self) -> dict[str, torch.Tensor]:
+        """A copy of the adapter's tensors by name, on the CPU."""
+        return {n: p.detach().to("cpu", copy=True) for n, p in zip(self._names, self.trainable)}
+
+    @torch.no_grad()
+    def load_adapter(self, tensors: dict[str, torch.Tensor]) -> None:
+        """Write an adapter taken by `adapter` back, in place."""
+        torch._foreach_copy_(self.trainable, [tensors[n].to(self.device) for n in self._names])
+
+    def logits(self, ids: torch.Tensor, positions: torch.Tensor, where: torch.Tensor) -> torch.Tensor:
+        """Next-token logits, float32 (selected, vocabulary), at the places where the mask `where` (batch, length) is True.
+
+        `ids`, `positions`: int64 (batch, length), padded on the RIGHT: training kernels drop the attention mask, so
+        left padding would be attended to (unsloth.md, "Train and decode"). The all-ones mask keeps transformers from
+        reading position jumps as packed sequences (unsloth.md, "transformers trap").
+        """
+        hidden = self.lm.model(
+            input_ids=ids, position_ids=positions, attention_mask=torch.ones_like(ids), use_cache=False
+        ).last_hidden_state
+        return self.lm.lm_head(hidden[where]).float()
+
+
+def lora_layers(lm: torch.nn.Module) -> dict[str, LoraLayer]:
+    """The adapted projections of a model by module name."""
+    return {name: module for name, module in lm.named_modules() if isinstance(module, LoraLayer)}
+
+
+@torch.no_grad()
+def merged_weight(module: torch.nn.Module, dtype: torch.dtype, adapter: bool = True) -> torch.Tensor:
+    """The dense weight (out, in) of a projection with its adapter added in float32; 4-bit bases are dequantized.
+
+    The base itself is never written, so there is nothing to restore afterwards.
+    """
+    base = module.base_layer if isinstance(module, LoraLayer) else module
+    weight = base.weight
+    if getattr(weight, "quant_state", None) is not None:
+        weight = dequantize(weight.data, weight.quant_state)
+    if not adapter or not isinstance(module, LoraLayer):
+        return weight.detach().to(dtype, copy=True)
+    (name,) = module.active_adapters
+    a, b = module.lora_A[name].weight.float(), module.lora_B[name].weight.float()
+    return torch.addmm(weight.float(), b, a, alpha=module.scaling[name]).to(dtype)

@@ -1,0 +1,146 @@
+"""`DenseLlama`: a Llama's merged weights and its forward pass with a preallocated key-value cache.
+
+In:  a model whose adapter is trained. Out: logits, many rows at once, one token or many.
+A pure function of tensors with fused projections: on small models the module tree costs more than the arithmetic.
+Plain reference: the Hugging Face model itself, without a cache (`decode.reference`).
+Not here: which token is chosen (`decode.greedy`).
+"""
+
+from dataclasses import dataclass
+
+import torch
+import torch.nn.functional as F
+
+from .adapted import AdaptedModel, merged_weight
+
+
+@dataclass(frozen=True)
+class Layer:
+    """One decoder layer: norms (hidden,), fused projections (out, in)."""
+
+    input_norm: torch.Tensor
+    qkv: torch.Tensor
+    output: torch.Tensor
+    mlp_norm: torch.Tensor
+    gate_up: torch.Tensor
+    down: torch.Tensor
+
+
+class Cache:
+    """Keys and values of `rows` sequences of at most `capacity` tokens, right-aligned so that all rows end together.
+
+    `keys`, `values`: per layer (rows, kv_heads, capacity, head_dim). `end`: columns in use. `bias`: (rows, 1, 1, capacity),
+    minus infinity where a row's own tokens have not begun.
+    """
+
+    def __init__(self, model: "DenseLlama", rows: int, capacity: int):
+        shape = (rows, model.kv_heads, capacity, model.head_dim)
+        like = {"dtype": model.dtype, "device": model.device}
+        self.keys = [torch.zeros(shape, **like) for _ in model.layers]
+        self.values = [torch.zeros(shape, **like) for _ in model.layers]
+        self.bias = torch.zeros(rows, 1, 1, capacity, **like)
+        self.end = 0
+
+    def keep(self, rows: torch.Tensor) -> None:
+        """Go on with these rows only."""
+        for tensors in (self.keys, self.values):
+            tensors[:] = [t.index_select(0, rows) for t in tensors]
+        self.bias = self.bias.index_select(0, rows)
+
+
+class DenseLlama:
+    """Merged weights of an `AdaptedModel` at the moment of construction; later training does not reach it."""
+
+    def __init__(self, model: AdaptedModel, adapter: bool = True):
+        config = model.lm.config
+        self.device, self.dtype = model.device, model.dtype
+        self.heads, self.kv_heads = config.num_attention_heads, config.num_key_value_heads
+        self.head_dim = getattr(config, "head_dim", None) or config.hidden_size // self.heads
+        self.epsilon = config.rms_norm_eps
+        self.rotary = model.lm.model.rotary_emb
+        self.embedding = model.lm.model.embed_tokens.weight.detach()
+        self.norm = model.lm.model.norm.weight.detach()
+        self.head = model.lm.lm_head.weight.detach()
+
+        def joined(*modules):
+            return torch.cat([merged_weight(m, self.dtype, adapter) for m in modules])
+
+        self.layers = [
+            Layer(
+                layer.input_layernorm.weight.detach(),
+                joined(layer.self_attn.q_proj, layer.self_attn.k_proj, layer.self_attn.v_proj),
+                joined(layer.self_attn.o_proj),
+                layer.post_attention_layernorm.weight.detach(),
+                joined(layer.mlp.gate_proj, layer.mlp.up_proj),
+                joined(layer.mlp.down_proj),
+            )
+            for layer in model.lm.model.layers
+        ]
+
+    @torch.inference_mode()
+    def prefill(self, ids: torch.Tensor, positions: torch.Tensor, lengths: list[int], cache: Cache | None = None) -> torch.Tensor:
+        """Hidden states (rows, length, hidden) of right-padded prompts; with `cache`, their keys and values go into it.
+
+        `ids`, `positions`: int64 (rows, length). `lengths`: tokens of each row, at least 1. Causal attention makes the
+        padding harmless: no token sees what stands to its right. Rows are moved to the right end of the cache's first
+        `max(lengths)` columns.
+        """
+        longest = max(lengths)
+        if cache is not None:
+            cache.end = longest
+            for row, length in enumerate(lengths):
+                cache.bias[row, ..., : longest - length] = -torch.inf
+
+        def attend(index, q, k, v):
+            if cache is not None:
+                for row, n in enumerate(lengths):
+                    cache.keys[index][row, :, longest - n : longest] = k[row, :, :n]
+                    cache.values[index][row, :, longest - n : longest] = v[row, :, :n]
+            return F.scaled_dot_product_attention(q, k, v, is_causal=True, enable_gqa=self.kv_heads != self.heads)
+
+        return self._run(ids, positions, attend)
+
+    @torch.inference_mode()
+    def step(self, ids: torch.Tensor, positions: torch.Tensor, cache: Cache) -> torch.Tensor:
+        """Logits, float32 (rows, vocabulary), after one more token a row; `ids`, `positions`: int64 (rows,)."""
+        end = cache.end
+        bias = cache.bias[..., : end + 1]
+
+        def attend(index, q, k, v):
+            keys, values = cache.keys[index], cache.values[index]
+            keys[:, :, end : end + 1] = k
+            values[:, :, end : end + 1] = v
+            return F.scaled_dot_product_attention(
+                q, keys[:, :, : end + 1], values[:, :, : end + 1], bias, enable_gqa=self.kv_heads != self.heads
+            )
+
+        hidden = self._run(ids[:, None], positions[:, None], attend)
+        cache.end = end + 1
+        return self.logits(hidden[:, 0])
+
+    @torch.inference_mode()
+    def logits(self, hidden: torch.Tensor) -> torch.Tensor:
+        """Next-token logits in float32 from final hidden states (..., hidden)."""
+        return F.linear(hidden, self.head).float()
+
+    def _run(self, ids, positions, attend):
+        rows, length = ids.shape
+        x = F.embedding(ids, self.embedding)  # (rows, length, hidden)
+        cos, sin = (t[:, None] for t in self.rotary(x, positions))  # (rows, 1, length, head_dim)
+        sizes = (self.heads * self.head_dim, self.kv_heads * self.head_dim, self.kv_heads * self.head_dim)
+        for index, layer in enumerate(self.layers):
+            q, k, v = F.linear(self._rms(x, layer.input_norm), layer.qkv).split(sizes, -1)
+            q, k, v = (t.view(rows, length, -1, self.head_dim).transpose(1, 2) for t in (q, k, v))
+            mixed = attend(index, _rotate(q, cos, sin), _rotate(k, cos, sin), v)
+            x = x + F.linear(mixed.transpose(1, 2).reshape(rows, length, -1), layer.output)
+            gate, up = F.linear(self._rms(x, layer.mlp_norm), layer.gate_up).chunk(2, -1)
+            x = x + F.linear(F.silu(gate) * up, layer.down)
+        return self._rms(x, self.norm)
+
+    def _rms(self, x, weight):
+        return F.rms_norm(x, weight.shape, weight, self.epsilon)
+
+
+def _rotate(x, cos, sin):
+    half = x.shape[-1] // 2
+    return x * cos + torch.cat((-x[..., half:], x[..., :half]), -1) * sin

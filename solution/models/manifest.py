@@ -1,0 +1,116 @@
+"""`weights_manifest.json`: which weight sets exist, where their files are and what their sha256 must be.
+
+In:  a name of the manifest, or a folder that brings its own entry (`manifest_entry.json`).
+Out: a verified `WeightSet`. Not here: reading tensors (`load`).
+"""
+
+import hashlib
+import json
+from dataclasses import dataclass
+from pathlib import Path
+
+PROJECT = Path(__file__).resolve().parents[2]
+MANIFEST = PROJECT / "weights_manifest.json"
+ENTRY_FILE = "manifest_entry.json"
+REQUIRED = ("name", "role", "architecture", "parameters", "quantization", "codec", "position_scheme", "licence", "files")
+
+
+class WeightsError(ValueError):
+    """Weights cannot be used; the message is one line that names the set, the file and the fault."""
+
+
+@dataclass(frozen=True)
+class WeightSet:
+    """One entry of the manifest and the folder that its files are in.
+
+    `entry` is the JSON object itself: name, role, architecture, parameters, quantization, codec, position_scheme,
+    licence, source, files (path, size in bytes, sha256), training, scores.
+    """
+
+    entry: dict
+    folder: Path
+
+    @property
+    def name(self) -> str:
+        return self.entry["name"]
+
+    @property
+    def fingerprint(self) -> str:
+        """sha256 over the files' own: equal for two sets exactly when all their bytes are."""
+        return hashlib.sha256("".join(f["sha256"] for f in self.entry["files"]).encode()).hexdigest()
+
+    def verify(self) -> None:
+        """Compare every file's size and sha256 with the entry. Raises `WeightsError` at the first that differs."""
+        for file in self.entry["files"]:
+            path = self.folder / file["path"]
+            if not path.is_file():
+                raise WeightsError(f"weights {self.name}: {path} is missing")
+            if file["sha256"] is None:
+                raise WeightsError(f"weights {self.name}: {file['path']} has no sha256 in its entry: pin it first")
+            if path.stat().st_size != file["size"]:
+                raise WeightsError(f"weights {self.name}: {path} has {path.stat().st_size} bytes, not {file['size']}")
+            if sha256_of(path) != file["sha256"]:
+                raise WeightsError(f"weights {self.name}: {path} does not have the sha256 of its manifest entry")
+
+
+def sha256_of(path: Path) -> str:
+    with open(path, "rb") as file:
+        return hashlib.file_digest(file, "sha256").hexdigest()
+
+
+def describe_files(folder: Path) -> list[dict]:
+    """Path, size and sha256 of every file of a weights folder, the entry itself left out, in a fixed order."""
+    files = sorted(p for p in folder.iterdir() if p.is_file() and p.name != ENTRY_FILE)
+    return [{"path": p.name, "size": p.stat().st_size, "sha256": sha256_of(p)} for p in files]
+
+
+def read_manifest(path: Path = MANIFEST) -> list[dict]:
+    """The entries of the manifest. Raises `WeightsError` where it is missing or not of its form."""
+    entries = _read_json(path).get("weights")
+    if not isinstance(entries, list):
+        raise WeightsError(f"{path}: no list under 'weights'")
+    return entries
+
+
+def find_weights(name_or_folder: str, manifest: Path = MANIFEST) -> WeightSet:
+    """The weight set of that name in the manifest, or the one whose folder this is; files are not yet verified."""
+    entries = read_manifest(manifest)
+    for entry in entries:
+        if entry.get("name") == name_or_folder:
+            return _weight_set(entry, manifest.parent / entry.get("folder", ""), manifest)
+    folder = Path(name_or_folder)
+    if folder.is_dir():
+        return _weight_set(_read_json(folder / ENTRY_FILE), folder, folder / ENTRY_FILE)
+    names = ", ".join(str(e.get("name")) for e in entries)
+    raise WeightsError(f"weights {name_or_folder!r} are neither in {manifest.name} ({names}) nor a folder")
+
+
+def default_weights(device_type: str, manifest: Path = MANIFEST) -> WeightSet:
+    """The set that the manifest names as default for "cpu" or "cuda"; the CPU's where no other is listed."""
+    for role in (f"default on {device_type}", "default on cpu"):
+        for entry in read_manifest(manifest):
+            if role in entry.get("role", ""):
+                return _weight_set(entry, manifest.parent / entry.get("folder", ""), manifest)
+    raise WeightsError(f"{manifest}: no entry has the role 'default on cpu'")
+
+
+def _weight_set(entry: dict, folder: Path, source: Path) -> WeightSet:
+    missing = [key for key in REQUIRED if key not in entry]
+    if missing:
+        raise WeightsError(f"{source}: entry {entry.get('name')!r} lacks {', '.join(missing)}")
+    unsafe = [f["path"] for f in entry["files"] if Path(f["path"]).suffix not in (".safetensors", ".json")]
+    if unsafe:
+        raise WeightsError(f"{source}: entry {entry['name']!r} lists {unsafe[0]}: only .safetensors and .json are loaded")
+    return WeightSet(entry, folder)
+
+
+def _read_json(path: Path) -> dict:
+    try:
+        value = json.loads(path.read_text(encoding="utf-8"))
+    except OSError as error:
+        raise WeightsError(f"{path}: {error.strerror}") from error
+    except ValueError as error:
+        raise WeightsError(f"{path}: not valid JSON ({error})") from error
+    if not isinstance(value, dict):
+        raise WeightsError(f"{path}: not a JSON object")
+    return value

@@ -1,0 +1,68 @@
+"""`Preset`: every hyperparameter of a run in one frozen, printable value that the journal stores."""
+
+from dataclasses import asdict, dataclass, field, replace
+
+from .decode.settings import DecodeConfig
+from .models.settings import LoraShape
+from .ttt.settings import DataConfig, TrainConfig
+
+
+@dataclass(frozen=True)
+class Preset:
+    """What a run does with a task.
+
+    `base`: how the breadth pass shows a task, one identity view before any training. `first_views`: views decoded right
+    after TTT. `more_views`, `rounds`: views added per round, and rounds at most, where the votes disagree.
+    `agreement`: the share of candidates behind the first attempt above which no further views are decoded.
+    `select`: a name of `select.vote.METHODS`. `shared_adapter`: ablation, one adapter trained on all tasks (feature 10).
+    """
+
+    name: str = "default"
+    lora: LoraShape = field(default_factory=LoraShape)
+    data: DataConfig = field(default_factory=DataConfig)
+    train: TrainConfig = field(default_factory=TrainConfig)
+    decode: DecodeConfig = field(default_factory=DecodeConfig)
+    base: DecodeConfig = field(default_factory=lambda: DecodeConfig(max_prompt_tokens=2048))
+    first_views: int = 8
+    more_views: int = 8
+    rounds: int = 1
+    agreement: float = 0.75
+    select: str = "hierarchical"
+    shared_adapter: bool = False
+
+    def as_dict(self) -> dict:
+        """Nested plain values, as the journal and the report store them."""
+        return asdict(self)
+
+
+DEFAULT = Preset()
+PAPER = Preset(
+    name="paper",
+    lora=LoraShape(rank=128, alpha=16.0, targets=("q_proj", "v_proj", "gate_proj", "up_proj", "down_proj")),
+    data=DataConfig(transformations="paper"),
+    train=TrainConfig(steps=10**6, epochs=2, batch_size=2, learning_rate=5e-5, flat_window=0),
+    decode=DecodeConfig(demonstrations="leave_one_out", permute_colours=False),
+    first_views=16,
+    rounds=0,
+)
+
+PRESETS = {
+    preset.name: preset
+    for preset in (
+        DEFAULT,
+        PAPER,
+        replace(DEFAULT, name="no-ttt", train=replace(DEFAULT.train, steps=0)),
+        replace(DEFAULT, name="no-transformations", data=replace(DEFAULT.data, transformations="none")),
+        replace(
+            DEFAULT,
+            name="end-to-end",
+            data=replace(DEFAULT.data, kind="end_to_end"),
+            decode=replace(DEFAULT.decode, demonstrations="none"),
+        ),
+        replace(DEFAULT, name="no-demonstration-loss", data=replace(DEFAULT.data, demonstration_loss=False)),
+        replace(DEFAULT, name="shared-adapter", shared_adapter=True),
+        replace(DEFAULT, name="test", train=replace(DEFAULT.train, steps=2), more_views=2),
+    )
+}
+"""The default, the paper's recipe, the default with one part of the method taken away (paper.md, "Numbers"), and one
+that ends in seconds, to try the machinery."""

@@ -1,0 +1,85 @@
+"""The cost model: how many seconds a job will take on a device.
+
+In:  task sizes, the preset, what finished jobs took. Out: seconds. Pure; learns online from the run's own records.
+Work is counted in token-passes: one token once forward through the model; training counts three, and attention adds to a
+token in proportion to its context. Speed is learnt per device and stage, and starts from one device-wide guess.
+"""
+
+from collections import defaultdict
+
+from ..preset import Preset
+from .job import Job, TaskSize
+
+ATTENTION_TOKENS = 3000
+"""Context length at which attention costs as much as the rest of a small Llama (hidden 256): measured, see the log."""
+STEP_PASSES = 8
+"""A decoding step's cost for one row, in token-passes: it is bound by launches and memory, not arithmetic."""
+FIRST_GUESS = 4000.0
+"""Token-passes a second before anything was measured (two CPU cores, 6M parameters)."""
+
+
+def _passes(tokens: int, length: int) -> float:
+    return tokens * (1 + length / ATTENTION_TOKENS)
+
+
+def decode_work(size: TaskSize, views: int, max_prompt_tokens: int) -> float:
+    """Token-passes of decoding `views` views of every test input of a task."""
+    prompt = min(size.prompt_tokens, size.num_tests * max_prompt_tokens)
+    return views * (_passes(prompt, prompt // size.num_tests) + STEP_PASSES * size.answer_tokens)
+
+
+def train_work(size: TaskSize, preset: Preset) -> float:
+    """Token-passes of a task's whole test-time training."""
+    batch = max(1, min(preset.train.batch_size, preset.train.batch_tokens // max(1, size.item_tokens)))
+    num_items = size.num_train * (1 + 7 * (preset.data.transformations != "none")) * (1 + preset.data.permutations)
+    epochs_end = preset.train.epochs * -(-min(num_items, preset.data.max_items) // batch)
+    steps = min(preset.train.steps, epochs_end)
+    return 3 * steps * batch * _passes(size.item_tokens, size.item_tokens)
+
+
+class CostModel:
+    """Predicts seconds from work; `observe` feeds it finished jobs."""
+
+    def __init__(self, sizes: dict[str, TaskSize], preset: Preset):
+        self.sizes, self.preset = sizes, preset
+        self._work = defaultdict(float)  # (device, stage) -> token-passes done
+        self._seconds = defaultdict(float)
+
+    def work(self, job: Job) -> float:
+        """Token-passes of a job."""
+        if job.stage == "base":
+            return sum(decode_work(self.sizes[t], 1, self.preset.base.max_prompt_tokens) for t in job.tasks)
+        if job.stage == "shared":
+            return sum(train_work(size, self.preset) for size in self.sizes.values())
+        size = self.sizes[job.tasks[0]]
+        decode = decode_work(size, job.num_views, self.preset.decode.max_prompt_tokens)
+        trains = job.stage == "ttt" and not self.preset.shared_adapter
+        return decode + (train_work(size, self.preset) if trains else 0.0)
+
+    def observe(self, job: Job, device: str, seconds: float) -> None:
+        """Take a finished job into account."""
+        self._work[device, job.stage] += self.work(job)
+        self._seconds[device, job.stage] += seconds
+
+    def speed(self, device: str, stage: str) -> float:
+        """Token-passes a second: this device's in this stage, else its own in any, else any device's, else the guess."""
+        for keys in (
+            [(device, stage)],
+            [k for k in self._seconds if k[1] == stage],
+            [k for k in self._seconds if k[0] == device],
+            list(self._seconds),
+        ):
+            seconds = sum(self._seconds.get(k, 0.0) for k in keys)
+            if seconds > 0:
+                return sum(self._work[k] for k in keys) / seconds
+        return FIRST_GUESS
+
+    def seconds(self, job: Job, device: str) -> float:
+        """Predicted seconds of `job` on `device`."""
+        return self.work(job) / self.speed(device, job.stage)
+
+    def decode_seconds(self, job: Job, device: str) -> float:
+        """Predicted seconds of the part of a "ttt" job that follows the training."""
+        return decode_work(self.sizes[job.tasks[0]], job.num_views, self.preset.decode.max_prompt_tokens) / self.speed(
+            device, "views" if ("views" in {k[1] for k in self._seconds}) else "base"
+        )

@@ -1,0 +1,95 @@
+"""`Job`, `Record`, `Progress`: what is to be done, what was done, and what follows from all that was done.
+
+In:  the journal's records. Out: a `Progress` that the allocator reads. No clock, no I/O.
+A job's result depends on the weights, the preset, the seed and the job alone, never on when or beside what it ran:
+whatever the interleaving, the same set of finished jobs gives the same submission.
+"""
+
+from collections import Counter, defaultdict
+from dataclasses import dataclass, field
+
+STAGES = ("base", "shared", "ttt", "views")
+MAX_ATTEMPTS = 3
+
+
+@dataclass(frozen=True)
+class Job:
+    """One slice of work for one device.
+
+    "base": one greedy view of each of `tasks`, before training. "shared": train one adapter on the data of all tasks, where
+    the preset asks for it; `tasks` is empty. "ttt": train the adapter of the one task, decode its first views. "views":
+    decode views number `first_view` to `first_view + num_views` with that adapter.
+    `attempt` counts failures so far; each makes the job smaller.
+    """
+
+    stage: str
+    tasks: tuple[str, ...]
+    first_view: int = 0
+    num_views: int = 1
+    attempt: int = 0
+
+
+@dataclass(frozen=True)
+class TaskSize:
+    """What the cost model knows of a task: prompt tokens and expected answer tokens summed over its test inputs,
+    tokens of one D_TTT item, and counts."""
+
+    prompt_tokens: int
+    answer_tokens: int
+    item_tokens: int
+    num_tests: int
+    num_train: int
+
+
+@dataclass(frozen=True)
+class Record:
+    """A job that ended: on which device, in how many seconds, over how many tokens, and with what.
+
+    `agreement`: task -> share of candidates behind the first attempt. `ok` is False for a failure, `cut` True where the
+    clock stopped it: a cut job's candidates count, but the job may be done again.
+    """
+
+    job: Job
+    device: str
+    seconds: float
+    ok: bool = True
+    cut: bool = False
+    agreement: dict[str, float] = field(default_factory=dict)
+
+
+class Progress:
+    """All that the allocator needs to know of the records so far; `add` them in any order."""
+
+    def __init__(self):
+        self.answered: set[str] = set()  # tasks with their cheap answer
+        self.trained: set[str] = set()
+        self.shared = False  # the shared adapter is trained, or given up
+        self.next_view: dict[str, int] = defaultdict(int)
+        self.rounds: Counter = Counter()
+        self.agreement: dict[str, float] = {}
+        self.failures: dict[tuple, int] = {}  # (stage, tasks, first view) -> attempts that failed
+        self.spent: list[tuple[str, str, Job, float]] = []  # (device, stage, job, seconds) of jobs that ran to their end
+
+    def add(self, record: Record) -> None:
+        """Take one more record into account."""
+        job = record.job
+        if not record.ok:
+            self.failures[job.stage, job.tasks, job.first_view] = job.attempt + 1
+            self.shared |= job.stage == "shared" and job.attempt + 1 == MAX_ATTEMPTS
+            return
+        if job.stage == "shared":  # it takes the time it is given: cut is done
+            self.shared = True
+            return
+        if record.cut:
+            return
+        self.agreement |= record.agreement
+        self.spent.append((record.device, job.stage, job, record.seconds))
+        if job.stage == "base":
+            self.answered |= set(job.tasks)
+            return
+        (task,) = job.tasks
+        if job.stage == "ttt":
+            self.trained.add(task)
+        else:
+            self.rounds[task] += 1
+        self.next_view[task] = max(self.next_view[task], job.first_view + job.num_views)

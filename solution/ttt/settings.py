@@ -1,0 +1,45 @@
+"""Settings of test-time training; light to import, so that the command line knows its presets without torch."""
+
+from dataclasses import dataclass
+
+
+@dataclass(frozen=True)
+class DataConfig:
+    """What D_TTT holds.
+
+    `kind`: "leave_one_out", or "end_to_end" (ablation: every pair alone, no demonstrations in context).
+    `transformations`: "paper" (the whole rule-based list), "symmetries" (the eight invertible ones), "none" (ablation).
+    `permutations`: copies of each item under a fresh colour bijection and a fresh demonstration order.
+    `demonstration_loss`: whether outputs of demonstrations carry loss from the second one on (off: an ablation).
+    `max_items`, `max_tokens`: the cap a task and the token limit an item.
+    """
+
+    kind: str = "leave_one_out"
+    transformations: str = "symmetries"
+    permutations: int = 1
+    demonstration_loss: bool = True
+    max_items: int = 250
+    max_tokens: int = 8192
+
+
+@dataclass(frozen=True)
+class TrainConfig:
+    """The loop's hyperparameters.
+
+    `steps`: the most optimiser steps a task; fewer where `epochs` passes over its D_TTT end sooner.
+    `batch_size`: sequences a step, fewer where they exceed `batch_tokens` (at least one).
+    `warmup`: share of the steps with rising learning rate; cosine to 0 after it. No gradient clipping, as in the paper.
+    `flat_window`, `flat_gain`: stop once the mean loss of the last `flat_window` steps is not better than that of the
+    `flat_window` before by the share `flat_gain`, or is below `flat_loss`; 0 never stops early.
+    """
+
+    steps: int = 64
+    epochs: int = 100
+    batch_size: int = 8
+    batch_tokens: int = 8192
+    learning_rate: float = 1e-3
+    warmup: float = 0.1
+    weight_decay: float = 0.0
+    flat_window: int = 8
+    flat_gain: float = 0.0
+    flat_loss: float = 0.002

@@ -1,0 +1,134 @@
+"""Test-time training: one adapter, reset, trained on one task's D_TTT inside a deadline.
+
+In:  a model with an adapter, pseudo tasks. Out: the adapter, trained in place, and what it took.
+Rules: paper, section 3 and its hyperparameters (paper.md, "Details", 2 and 5). No Trainer: its set-up costs more than
+these runs (unsloth.md, "trl"). Not here: which pseudo tasks (`data`), when to train which task (`schedule`).
+"""
+
+import math
+from collections.abc import Callable
+from dataclasses import dataclass
+
+import numpy as np
+import torch
+import torch.nn.functional as F
+
+from ..arc.task import Task
+from ..codec.arc16 import Arc16
+from ..codec.prompt import Prompt
+from ..models.adapted import AdaptedModel, NonFiniteError
+from .data import encode_item
+from .settings import DataConfig, TrainConfig
+
+PAD_TO = 32
+
+
+@dataclass(frozen=True)
+class Trained:
+    """What a training run took: steps done, tokens read (padding left out), the loss of each step, and why it ended
+    ("planned", "flat" or "deadline")."""
+
+    steps: int
+    tokens: int
+    losses: tuple[float, ...]
+    ended: str
+
+
+def batches(lengths: list[int], config: TrainConfig, rng: np.random.Generator) -> list[list[int]]:
+    """Indices of the items of each step, all steps of the run: every epoch sees each item once, similar lengths together."""
+    planned = []
+    for _ in range(config.epochs):
+        order = sorted(rng.permutation(len(lengths)), key=lambda i: lengths[i] // PAD_TO)
+        epoch, batch = [], []
+        for index in order:
+            if batch and (len(batch) == config.batch_size or (len(batch) + 1) * lengths[index] > config.batch_tokens):
+                epoch.append(batch)
+                batch = []
+            batch.append(int(index))
+        epoch.append(batch)
+        planned += [epoch[i] for i in rng.permutation(len(epoch))]
+        if len(planned) >= config.steps:
+            break
+    return planned[: config.steps]
+
+
+def collate(prompts: list[Prompt], spans: list[tuple[tuple[int, int], ...]], codec: Arc16, device: torch.device):
+    """-> ids, positions, int64 (batch, length), and the mask of tokens to be predicted, bool (batch, length); padded right."""
+    length = -(-max(map(len, prompts)) // PAD_TO) * PAD_TO
+    ids = torch.full((len(prompts), length), codec.pad_id)
+    positions = torch.zeros_like(ids)
+    targets = torch.zeros_like(ids, dtype=torch.bool)
+    for row, (prompt, carried) in enumerate(zip(prompts, spans)):
+        ids[row, : len(prompt)] = torch.from_numpy(prompt.ids)
+        positions[row, : len(prompt)] = torch.from_numpy(prompt.positions)
+        for start, stop in carried:
+            targets[row, start:stop] = True
+    return ids.to(device), positions.to(device), targets.to(device)
+
+
+def train(
+    model: AdaptedModel,
+    items: list[Task],
+    data: DataConfig,
+    config: TrainConfig,
+    seed: int,
+    out_of_time: Callable[[], bool] = lambda: False,
+) -> Trained:
+    """Reset the adapter and the optimiser, then train on `items`; the base stays frozen.
+
+    `out_of_time` is asked before every step. Raises `NonFiniteError` at the first loss that is NaN or infinite.
+    """
+    model.reset()
+    if not items:
+        return Trained(0, 0, (), "planned")
+    rng = np.random.default_rng(seed)
+    encoded = [encode_item(item, data, model.codec) for item in items]
+    planned = batches([len(p) for p, _ in encoded], config, rng)
+    masters = [p.detach().float().clone() for p in model.trainable]
+    optimiser = torch.optim.AdamW(masters, lr=0.0, betas=(0.9, 0.999), weight_decay=config.weight_decay, foreach=True)
+    losses, tokens, ended = [], 0, "planned"
+    for step, batch in enumerate(planned):
+        if out_of_time():
+            ended = "deadline"
+            break
+        for group in optimiser.param_groups:
+            group["lr"] = config.learning_rate * schedule(step, len(planned), config.warmup)
+        prompts, spans = zip(*(encoded[i] for i in batch))
+        ids, positions, targets = collate(prompts, spans, model.codec, model.device)
+        where = targets.roll(-1, dims=1)  # a token is predicted where the one before it stands
+        loss = F.cross_entropy(model.logits(ids, positions, where), ids[targets])
+        losses.append(float(loss.detach()))
+        if not math.isfinite(losses[-1]):
+            raise NonFiniteError(f"loss {losses[-1]} at step {step + 1} of test-time training")
+        loss.backward()
+        with torch.no_grad():
+            for master, parameter in zip(masters, model.trainable):
+                master.grad, parameter.grad = parameter.grad.float(), None
+            optimiser.step()
+            torch._foreach_copy_(model.trainable, masters)
+        tokens += sum(map(len, prompts))
+        if is_flat(losses, config):
+            ended = "flat"
+            break
+    return Trained(len(losses), tokens, tuple(losses), ended)
+
+
+def schedule(step: int, steps: int, warmup: float) -> float:
+    """Share of the peak learning rate at `step`: linear over the first `warmup` of the steps, then cosine to 0."""
+    rise = max(1, round(warmup * steps))
+    if step < rise:
+        return (step + 1) / rise
+    return 0.5 * (1 + math.cos(math.pi * (step - rise + 1) / (steps - rise + 1)))
+
+
+def is_flat(losses: list[float], config: TrainConfig) -> bool:
+    """Whether the last `flat_window` losses are no better than those before, or as low as matters."""
+    window = config.flat_window
+    if not window or len(losses) < window:
+        return False
+    recent = sum(losses[-window:]) / window
+    if recent < config.flat_loss:
+        return True
+    if len(losses) < 2 * window:
+        return False
+    return recent > (1 - config.flat_gain) * sum(losses[-2 * window : -window]) / window

@@ -1,0 +1,91 @@
+"""Weight sets by hand: python -m solution.weights --help
+
+In:  the manifest or a folder of trained weights. Out: a verdict, or a quantized folder with its entry.
+"""
+
+import argparse
+import json
+import sys
+from pathlib import Path
+
+from ..models.manifest import ENTRY_FILE, MANIFEST, WeightsError, describe_files, find_weights, read_manifest
+
+EXAMPLE = """examples:
+  python -m solution.weights verify
+  python -m solution.weights pack runs/s/final solution/weights/arc-llama-s --name arc-llama-s --role "default on cpu" --add
+  python -m solution.weights pin my-weights"""
+
+
+def verify(options: argparse.Namespace) -> None:
+    """Check every file of the named sets, or of all, against its sha256."""
+    for name in options.names or [entry["name"] for entry in read_manifest()]:
+        weights = find_weights(name)
+        weights.verify()
+        files = weights.entry["files"]
+        print(f"{weights.name}: {len(files)} files, {sum(f['size'] for f in files)} bytes, verified")
+
+
+def pin(options: argparse.Namespace) -> None:
+    """Write the sizes and hashes that a set's files have now into its entry."""
+    weights = find_weights(options.name)
+    files = describe_files(weights.folder)
+    if not files:
+        raise WeightsError(f"weights {weights.name}: no file in {weights.folder}")
+    store(weights.entry | {"files": files}, weights.folder, in_manifest=weights.entry in read_manifest())
+    print(f"{weights.name}: {len(files)} files pinned")
+
+
+def pack(options: argparse.Namespace) -> None:
+    """Quantize a trained folder to NF4, complete it and write its entry."""
+    from .pack import pack_folder
+
+    details = json.loads(Path(options.training).read_text()) if options.training else {}
+    entry = pack_folder(Path(options.source), Path(options.target), options.name, options.role, details)
+    store(entry, Path(options.target), in_manifest=options.add)
+    print(f"{options.name}: {entry['parameters']} parameters, {sum(f['size'] for f in entry['files'])} bytes in {options.target}")
+
+
+def store(entry: dict, folder: Path, in_manifest: bool) -> None:
+    """Write an entry beside its files, or into the manifest, where it replaces the one of the same name."""
+    if not in_manifest:
+        (folder / ENTRY_FILE).write_text(json.dumps(entry, indent=2) + "\n")
+        return
+    folder = folder.resolve()
+    if not folder.is_relative_to(MANIFEST.parent):
+        raise WeightsError(f"{folder}: only folders below {MANIFEST.parent} go into the manifest")
+    entry = entry | {"folder": str(folder.relative_to(MANIFEST.parent))}
+    entries = [e for e in (read_manifest() if MANIFEST.exists() else []) if e.get("name") != entry["name"]]
+    MANIFEST.write_text(json.dumps({"weights": [*entries, entry]}, indent=2) + "\n")
+
+
+def main() -> int:
+    parser = argparse.ArgumentParser(
+        prog="python -m solution.weights", description="Verify, pin and pack weight sets.", epilog=EXAMPLE,
+        formatter_class=argparse.RawDescriptionHelpFormatter,
+    )  # fmt: skip
+    commands = parser.add_subparsers(required=True, metavar="verify|pin|pack")
+    one = commands.add_parser("verify", help=verify.__doc__)
+    one.add_argument("names", nargs="*", help="names or folders (all of the manifest)")
+    one.set_defaults(do=verify)
+    one = commands.add_parser("pin", help=pin.__doc__)
+    one.add_argument("name", help="name or folder")
+    one.set_defaults(do=pin)
+    one = commands.add_parser("pack", help=pack.__doc__)
+    one.add_argument("source", help="folder with config.json and dense safetensors")
+    one.add_argument("target", help="folder to write")
+    one.add_argument("--name", required=True)
+    one.add_argument("--role", default="", help="'default on cpu', 'default on cuda' or nothing")
+    one.add_argument("--training", help="JSON file with the entry's 'training' and 'scores' (and whatever else it should say)")
+    one.add_argument("--add", action="store_true", help="into the manifest (else beside the files)")
+    one.set_defaults(do=pack)
+    options = parser.parse_args()
+    try:
+        options.do(options)
+    except (WeightsError, OSError, ValueError) as error:
+        print(f"solution.weights: {error}", file=sys.stderr)
+        return 2
+    return 0
+
+
+if __name__ == "__main__":
+    sys.exit(main())

@@ -1,0 +1,43 @@
+"""From trained weights to a weight set: quantized, complete, described. Not here: the manifest file (`__main__`)."""
+
+import json
+from pathlib import Path
+
+import torch
+
+from ..codec.tokenizer import write_tokenizer
+from ..models.manifest import WeightsError, describe_files
+from ..models.nf4 import is_quantized_name, quantize_folder, read_dense
+
+
+def pack_folder(source: Path, target: Path, name: str, role: str, details: dict) -> dict:
+    """Quantize the dense Llama in `source` to NF4 in `target`, with tokenizer, and return its manifest entry.
+
+    `details` overrides or adds to the entry: training, scores, licence, position_scheme. The files' hashes are those of
+    `target` as written. Raises `WeightsError` where the source is not a Llama or holds NaN or infinity.
+    """
+    config = json.loads((source / "config.json").read_text())
+    if config.get("model_type") != "llama":
+        raise WeightsError(f"{source}: model type {config.get('model_type')!r} is not llama")
+    state = read_dense(source, torch.float32)
+    broken = [key for key, tensor in state.items() if not torch.isfinite(tensor).all()]
+    if broken:
+        raise WeightsError(f"{source}: {broken[0]} holds NaN or infinity")
+    if config.get("tie_word_embeddings"):
+        state.pop("lm_head.weight", None)
+    quantize_folder(state, config, target)
+    write_tokenizer(target)
+    in_4_bits = sum(t.numel() for key, t in state.items() if is_quantized_name(key))
+    entry = {
+        "name": name,
+        "role": role,
+        "architecture": "LlamaForCausalLM, {num_hidden_layers} layers of {hidden_size}, {num_attention_heads} heads, "
+        "feed-forward {intermediate_size}".format(**config),
+        "parameters": sum(t.numel() for t in state.values()),
+        "quantization": f"bitsandbytes NF4, blocks of 64 ({in_4_bits} parameters in 4 bits, the rest bfloat16)",
+        "codec": "arc16",
+        "position_scheme": "grid",
+        "licence": "MIT",
+        "source": "trained by solution.finetune",
+    }
+    return entry | details | {"files": describe_files(target)}

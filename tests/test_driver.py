@@ -1,0 +1,291 @@
+"""The whole line, as a user runs it: budget, kill and resume, broken tasks, failing workers, two workers as one."""
+
+import json
+import os
+import queue
+import signal
+import subprocess
+import sys
+import time
+from pathlib import Path
+
+import pytest
+
+from solution.arc.load import load_challenges, public_evaluation, public_training
+from solution.arc.submission import validate_submission
+from solution.arc.task import to_rows
+from solution.driver.clock import Clock, format_seconds, parse_duration
+from solution.driver.journal import Journal, read_lines, result_from_json, result_to_json
+from solution.driver.setup import task_size
+from solution.preset import DEFAULT
+
+ROOT = Path(__file__).parents[1]
+
+
+def smallest_training_tasks(count):
+    tasks, solutions = public_training()
+    chosen = sorted(tasks.tasks.values(), key=lambda t: task_size(t).prompt_tokens)[:count]
+    return {t.id: t for t in chosen}, {t.id: solutions[t.id] for t in chosen}
+
+
+def write_input(folder, tasks, solutions=None):
+    """A Kaggle-style challenges file (and solutions file) in `folder`."""
+    raw = {
+        name: {
+            "train": [{"input": to_rows(p.input), "output": to_rows(p.output)} for p in t.train],
+            "test": [{"input": to_rows(p.input)} for p in t.test],
+        }
+        for name, t in tasks.items()
+    }
+    (folder / "arc-agi_test_challenges.json").write_text(json.dumps(raw))
+    if solutions:
+        (folder / "solutions.json").write_text(json.dumps({n: [to_rows(g) for g in s] for n, s in solutions.items()}))
+    return raw
+
+
+def command(folder, *options, output="submission.json"):
+    return [sys.executable, str(ROOT / "submission.py"), "--input", str(folder / "arc-agi_test_challenges.json"),
+            "--output", str(folder / output), *options]  # fmt: skip
+
+
+def environment(**extra):
+    return os.environ | {"OMP_NUM_THREADS": "1"} | extra
+
+
+def go(folder, *options, output="submission.json", **extra):
+    return subprocess.run(
+        command(folder, *options, output=output), capture_output=True, text=True, env=environment(**extra), timeout=400
+    )
+
+
+def job_lines(folder, output="submission"):
+    return [x for x in read_lines(folder / f"{output}.run" / "journal.jsonl")[0] if x["kind"] == "job"]
+
+
+@pytest.fixture(scope="module")
+def three(tmp_path_factory):
+    """Three small tasks and what an undisturbed run of one worker answers."""
+    folder = tmp_path_factory.mktemp("three")
+    tasks, solutions = smallest_training_tasks(3)
+    write_input(folder, tasks, solutions)
+    done = go(folder, "--devices", "cpu", "--budget", "10m", "--preset", "test", "--solutions", str(folder / "solutions.json"))
+    assert done.returncode == 0, done.stderr
+    return folder, tasks, done
+
+
+def test_a_whole_run_answers_scores_and_says_what_it_did(three):
+    folder, tasks, done = three
+    assert validate_submission(folder / "submission.json", {n: len(t.test) for n, t in tasks.items()}) == []
+    text = (folder / "submission.log").read_text()
+    for words in (
+        "score, before training: strict",
+        "score, submission: strict",
+        "everything was done",
+        "first model answer after",
+    ):
+        assert words in done.stderr and words in text
+    assert (folder / "submission.run" / "report.html").stat().st_size > 1000
+    stages = [x["record"]["job"]["stage"] for x in job_lines(folder)]
+    assert stages.count("ttt") == 3 and stages[0] == "base"
+    assert all(x["ttt"]["steps"] == 2 for x in job_lines(folder) if x["record"]["job"]["stage"] == "ttt")
+
+
+def test_a_second_run_and_two_workers_give_the_same_bytes(three, tmp_path):
+    folder, tasks, _ = three
+    expected = (folder / "submission.json").read_bytes()
+    write_input(tmp_path, tasks)
+    for devices in ("cpu", "cpu:2"):
+        done = go(tmp_path, "--devices", devices, "--budget", "10m", "--preset", "test", "--fresh", PYTHONHASHSEED="123")
+        assert done.returncode == 0, done.stderr
+        assert (tmp_path / "submission.json").read_bytes() == expected
+    workers = {x["record"]["device"] for x in job_lines(tmp_path)}
+    assert workers == {"cpu:0", "cpu:1"}
+    assert list((tmp_path / "submission.run").glob("journal.jsonl.1"))  # --fresh put the first journal aside
+
+
+def test_sigkill_then_resume_ends_with_the_same_answers(three, tmp_path):
+    folder, tasks, _ = three
+    write_input(tmp_path, tasks)
+    options = ("--devices", "cpu", "--budget", "10m", "--preset", "test")
+    process = subprocess.Popen(
+        command(tmp_path, *options), env=environment(), stdout=subprocess.DEVNULL, stderr=subprocess.DEVNULL
+    )
+    journal = tmp_path / "submission.run" / "journal.jsonl"
+    deadline = time.monotonic() + 200
+    while time.monotonic() < deadline and not (journal.exists() and journal.read_bytes().count(b"\n") >= 3):
+        time.sleep(0.02)
+    process.send_signal(signal.SIGKILL)
+    process.wait()
+    before = len(job_lines(tmp_path))
+    assert 2 <= before < len(job_lines(folder))
+    assert validate_submission(tmp_path / "submission.json", {n: len(t.test) for n, t in tasks.items()}) == []
+    with open(journal, "ab") as file:
+        file.write(b'{"kind": "job", "rec')  # a line that the kill cut short
+    done = go(tmp_path, *options)
+    assert done.returncode == 0 and f"going on from {before} earlier jobs" in done.stderr
+    assert (tmp_path / "submission.json").read_bytes() == (folder / "submission.json").read_bytes()
+    assert len(job_lines(tmp_path)) == len(job_lines(folder))
+
+
+def test_twenty_seconds_for_400_tasks_end_in_time_with_a_valid_file(tmp_path):
+    start = time.monotonic()
+    done = subprocess.run(
+        [sys.executable, str(ROOT / "submission.py"), "--budget", "20s", "--output", str(tmp_path / "s.json")],
+        capture_output=True, text=True, env=environment(), timeout=100, cwd=tmp_path,
+    )  # fmt: skip
+    assert done.returncode == 0 and time.monotonic() - start < 20.5
+    assert validate_submission(tmp_path / "s.json", {n: len(t.test) for n, t in public_evaluation()[0].tasks.items()}) == []
+
+
+def test_a_budget_shorter_than_the_imports_still_leaves_a_valid_file(tmp_path):
+    start = time.monotonic()
+    done = subprocess.run(
+        [sys.executable, str(ROOT / "submission.py"), "--budget", "2s", "--output", str(tmp_path / "s.json")],
+        capture_output=True, text=True, env=environment(), timeout=100,
+    )  # fmt: skip
+    assert done.returncode == 0 and time.monotonic() - start < 3.5
+    assert validate_submission(tmp_path / "s.json", {n: len(t.test) for n, t in public_evaluation()[0].tasks.items()}) == []
+
+
+def test_one_broken_task_gets_a_placeholder_and_the_others_are_solved(tmp_path):
+    tasks, _ = smallest_training_tasks(2)
+    raw = write_input(tmp_path, tasks)
+    first, second = raw
+    raw[first]["train"][0]["output"] = [[1, 2], [3]]
+    (tmp_path / "arc-agi_test_challenges.json").write_text(json.dumps(raw))
+    done = go(tmp_path, "--devices", "cpu", "--budget", "5m", "--preset", "test")
+    assert done.returncode == 0
+    assert f"task {first} is broken and got a placeholder: train[0].output: rows have different lengths" in done.stderr
+    assert validate_submission(tmp_path / "submission.json", {n: len(t.test) for n, t in tasks.items()}) == []
+    assert {t for x in job_lines(tmp_path) for t in x["record"]["job"]["tasks"]} == {second}
+
+
+@pytest.mark.parametrize(
+    "options, words",
+    [
+        (["--input", "nowhere.json"], "nowhere.json"),
+        (["--budget", "soon"], "'soon' is not a duration"),
+        (["--tasks", "deadbeef"], "'deadbeef' is not a task of the input"),
+        (["--limit", "0"], "--limit: 0 is not a positive number"),
+        (["--weights", "nothing"], "'nothing' are neither in weights_manifest.json"),
+        (["--devices", "tpu"], "'tpu' is not auto, cpu, cpu:N or cuda:N"),
+        (["--devices", "cuda:7"], "there is no cuda:7 here"),
+    ],
+)
+def test_bad_input_gets_one_line_and_exit_code_2(tmp_path, options, words):
+    line = [sys.executable, str(ROOT / "submission.py"), "--output", str(tmp_path / "s.json"), "--budget", "60s", *options]
+    done = subprocess.run(line, capture_output=True, text=True, env=environment(), timeout=100, cwd=tmp_path)
+    errors = [x for x in done.stderr.splitlines() if x.startswith("submission.py: ")]
+    assert done.returncode == 2 and len(errors) == 1 and words in errors[0] and "Traceback" not in done.stderr
+
+
+@pytest.fixture
+def in_process(tmp_path):
+    """A run inside this process whose solver a test may break: -> run(break_job) -> (setup, outcome)."""
+    import torch
+
+    from solution.driver.board import Board
+    from solution.driver.run import Setup, run
+    from solution.driver.solve import Solver
+    from solution.driver.worker import Worker
+    from solution.models.load import load
+    from solution.models.manifest import default_weights
+    from solution.preset import PRESETS
+
+    tasks, solutions = smallest_training_tasks(3)
+    write_input(tmp_path, tasks)
+    challenges = load_challenges(tmp_path / "arc-agi_test_challenges.json")
+    preset = PRESETS["test"]
+
+    def start(break_job, devices=("cpu:0", "cpu:1")):
+        journal = Journal(tmp_path / "journal.jsonl", {"test": 1}, fresh=True)
+        sizes = {n: task_size(t) for n, t in challenges.tasks.items()}
+        setup = Setup(
+            challenges, solutions, sizes, preset, Board(challenges, preset.select), journal, tmp_path / "s.json", Clock(600)
+        )
+        finished = queue.Queue()
+        workers = []
+        for device in devices:
+            solver = Solver(
+                load(default_weights("cpu"), torch.device("cpu"), preset.lora), device, challenges.tasks, preset, 0, tmp_path
+            )
+
+            def solve(job, train_out_of_time, out_of_time, solver=solver):
+                break_job(job)
+                return solver(job, train_out_of_time, out_of_time)
+
+            workers.append(Worker(device, solve, finished, 1))
+        return setup, run(setup, workers, finished)
+
+    return start
+
+
+def test_a_worker_that_raises_costs_only_its_own_task(in_process):
+    setup, undisturbed = in_process(lambda job: None)
+    answers = setup.board.answers
+    assert undisturbed.ended == "done" and all(r.record.ok for r in undisturbed.results)
+    broken = sorted(setup.sizes)[0]
+
+    def raises(job):
+        if broken in job.tasks:
+            raise MemoryError("no memory for this one")
+
+    setup, outcome = in_process(raises)
+    failed = [r for r in outcome.results if not r.record.ok]
+    assert outcome.ended == "done" and failed and {broken} <= {t for r in failed for t in r.record.job.tasks}
+    assert all(r.error == "MemoryError: no memory for this one" for r in failed)
+    assert setup.progress.trained == set(setup.sizes) - {broken}
+    for name in setup.progress.trained:
+        assert [[to_rows(g) for g in a] for a in setup.board.answers[name]] == [[to_rows(g) for g in a] for a in answers[name]]
+
+
+def test_a_failure_that_passes_is_retried_smaller_and_answered(in_process):
+    failed = set()
+
+    def fails_once(job):
+        if job.attempt == 0 and job.stage == "ttt":
+            failed.add(job.tasks)
+            raise RuntimeError("CUDA out of memory")
+
+    setup, outcome = in_process(fails_once)
+    assert len(failed) == 3 and setup.progress.trained == set(setup.sizes)
+    assert sum(r.record.job.attempt == 1 and r.record.ok for r in outcome.results) == 3
+
+
+def test_results_survive_the_journal_unchanged(three):
+    folder, _, _ = three
+    for line in job_lines(folder):
+        assert json.loads(json.dumps(result_to_json(result_from_json(line)))) == line
+
+
+def test_a_journal_of_other_weights_seed_or_preset_is_put_aside(tmp_path):
+    path = tmp_path / "j.jsonl"
+    first = Journal(path, {"seed": 0})
+    first.close()
+    same = Journal(path, {"seed": 0})
+    assert same.put_aside is None
+    same.close()
+    other = Journal(path, {"seed": 1})
+    assert other.put_aside == tmp_path / "j.jsonl.1" and other.put_aside.exists() and other.results == []
+    other.close()
+    path.write_bytes(b"garbage\n")
+    assert Journal(path, {"seed": 1}).put_aside == tmp_path / "j.jsonl.2"
+
+
+@pytest.mark.parametrize(
+    "text, seconds", [("11h30m", 41400), ("15m", 900), ("90s", 90), ("20", 20), ("1.5h", 5400), ("1m30s", 90)]
+)
+def test_durations(text, seconds):
+    assert parse_duration(text) == seconds
+
+
+@pytest.mark.parametrize("text", ["", "0", "-5s", "m", "5x", "5m5h"])
+def test_bad_durations(text):
+    with pytest.raises(ValueError):
+        parse_duration(text)
+
+
+def test_clock_counts_from_process_start():
+    assert 0.05 < Clock(100).elapsed() < 3600 and Clock(100).left() < 100
+    assert format_seconds(41400) == "11h30m" and format_seconds(845) == "14m05s" and format_seconds(8.25) == "8.2s"
+    assert Clock(20).reserve(400) <= 2 and DEFAULT.name == "default"

@@ -1,0 +1,183 @@
+"""Weights: verified, safetensors only, loadable by the libraries themselves; the adapter resets in place."""
+
+import json
+import shutil
+
+import bitsandbytes.functional
+import pytest
+import torch
+from transformers import AutoModelForCausalLM, PreTrainedTokenizerFast
+
+from solution.codec.arc16 import END, Arc16
+from solution.models.adapted import NonFiniteError, merged_weight
+from solution.models.load import load
+from solution.models.manifest import ENTRY_FILE, MANIFEST, WeightsError, default_weights, find_weights, read_manifest
+from solution.models.nf4 import is_quantized_name, nf4_round_trip, read_dense
+from solution.models.settings import LoraShape
+from solution.weights.pack import pack_folder
+
+from .conftest import random_model
+
+CPU = torch.device("cpu")
+
+
+@pytest.fixture
+def folder(tmp_path):
+    """A copy of the default weights as a folder with its own entry."""
+    weights = default_weights("cpu")
+    copy = tmp_path / "weights"
+    shutil.copytree(weights.folder, copy)
+    (copy / ENTRY_FILE).write_text(json.dumps(weights.entry))
+    return copy
+
+
+def test_every_entry_of_the_manifest_verifies():
+    entries = read_manifest()
+    assert entries
+    for entry in entries:
+        find_weights(entry["name"]).verify()
+
+
+def test_embedded_weights_are_small_and_listed_whole():
+    weights = default_weights("cpu")
+    assert {f["path"] for f in weights.entry["files"]} == {p.name for p in weights.folder.iterdir()}
+    assert sum(f["size"] for f in weights.entry["files"]) < 64e6
+
+
+def test_a_changed_byte_is_refused(folder):
+    find_weights(str(folder)).verify()
+    path = folder / "model.safetensors"
+    data = bytearray(path.read_bytes())
+    data[-1] ^= 1
+    path.write_bytes(data)
+    with pytest.raises(WeightsError, match="model.safetensors does not have the sha256"):
+        load(find_weights(str(folder)), CPU, LoraShape())
+    path.write_bytes(data[:-1])
+    with pytest.raises(WeightsError, match="bytes, not"):
+        find_weights(str(folder)).verify()
+    path.unlink()
+    with pytest.raises(WeightsError, match="is missing"):
+        find_weights(str(folder)).verify()
+
+
+def test_pickles_and_unknown_names_are_refused(folder):
+    entry = json.loads((folder / ENTRY_FILE).read_text())
+    entry["files"].append({"path": "pytorch_model.bin", "size": 1, "sha256": "0"})
+    (folder / ENTRY_FILE).write_text(json.dumps(entry))
+    with pytest.raises(WeightsError, match="only .safetensors and .json"):
+        find_weights(str(folder))
+    with pytest.raises(WeightsError, match="'no-such-weights' are neither in weights_manifest.json .*arc-llama-s"):
+        find_weights("no-such-weights")
+
+
+def test_unpinned_weights_are_refused(folder):
+    entry = json.loads((folder / ENTRY_FILE).read_text())
+    entry["files"][0]["sha256"] = None
+    (folder / ENTRY_FILE).write_text(json.dumps(entry))
+    with pytest.raises(WeightsError, match="pin it first"):
+        find_weights(str(folder)).verify()
+
+
+def test_the_library_itself_loads_the_same_numbers():
+    weights = default_weights("cpu")
+    ours = read_dense(weights.folder, torch.bfloat16)
+    theirs = AutoModelForCausalLM.from_pretrained(weights.folder)
+    from bitsandbytes.functional import dequantize_4bit
+
+    for name in ("model.layers.0.self_attn.q_proj", "model.layers.3.mlp.gate_proj"):
+        layer = theirs.get_submodule(name)
+        assert torch.equal(
+            dequantize_4bit(layer.weight.data, layer.weight.quant_state).to(torch.bfloat16), ours[name + ".weight"]
+        )
+    assert torch.equal(theirs.model.norm.weight, ours["model.norm.weight"])
+
+
+@pytest.mark.parametrize("shape", [(64, 64), (64, 96), (256, 688)])
+def test_dequantizing_counts_blocks_through_the_whole_matrix(shape):
+    """bitsandbytes' CPU kernel does not where rows are no whole number of blocks; ours must."""
+    weight = torch.randn(shape, generator=torch.Generator().manual_seed(0))
+    code = torch.tensor(bitsandbytes.functional.get_4bit_type("nf4", device="cpu").tolist())
+    blocks = weight.view(-1, 64)
+    absmax = blocks.abs().amax(1, keepdim=True)
+    nearest = code[(blocks / absmax)[..., None].sub(code).abs().argmin(-1)] * absmax
+    assert torch.allclose(nf4_round_trip(weight), nearest.view(shape), atol=1e-6)
+
+
+def test_tokenizer_of_the_weights_is_our_codec():
+    tokenizer = PreTrainedTokenizerFast.from_pretrained(default_weights("cpu").folder)
+    from .test_codec import random_task
+
+    prompt = Arc16("grid").encode(random_task(__import__("numpy").random.default_rng(0)), answer=True)
+    text = tokenizer.decode(prompt.ids.tolist()).replace(" ", "")
+    assert tokenizer(text)["input_ids"] == prompt.ids.tolist()
+    assert tokenizer.eos_token_id == END
+
+
+def test_packed_weights_are_those_of_the_source_within_4_bits(tmp_path):
+    model = random_model(dtype=torch.float32)
+    lm = model.peft_model.unload()
+    source = tmp_path / "dense"
+    lm.save_pretrained(source)
+    dense = read_dense(source, torch.float32)
+    entry = pack_folder(source, tmp_path / "packed", "x", "", {"licence": "MIT-0"})
+    assert entry["licence"] == "MIT-0" and len(entry["files"]) == 4
+    packed = read_dense(tmp_path / "packed", torch.bfloat16)
+    for name, tensor in packed.items():
+        expected = dense[name].bfloat16()
+        if is_quantized_name(name):
+            assert torch.equal(tensor, nf4_round_trip(expected))
+            assert 0 < (tensor - expected).float().norm() / expected.float().norm() < 0.12
+        else:
+            assert torch.equal(tensor, expected)
+    (tmp_path / "packed" / ENTRY_FILE).write_text(json.dumps(entry))
+    loaded = load(find_weights(str(tmp_path / "packed")), CPU, LoraShape(rank=2, alpha=2), dtype=torch.float32)
+    expected = read_dense(tmp_path / "packed", torch.float32)["model.layers.0.mlp.down_proj.weight"]
+    assert torch.equal(loaded.lm.model.layers[0].mlp.down_proj.base_layer.weight, expected)
+
+
+def test_weights_that_overflow_are_refused_at_load(tmp_path):
+    lm = random_model().peft_model.unload()
+    with torch.no_grad():
+        lm.model.norm.weight.fill_(3e38)
+    lm.save_pretrained(tmp_path / "dense")
+    entry = pack_folder(tmp_path / "dense", tmp_path / "packed", "huge", "", {})
+    (tmp_path / "packed" / ENTRY_FILE).write_text(json.dumps(entry))
+    with pytest.raises(NonFiniteError, match="huge give NaN or infinity"):
+        load(find_weights(str(tmp_path / "packed")), CPU, LoraShape(), dtype=torch.float16)
+
+
+def test_reset_is_exact_in_place_and_the_same_for_every_task():
+    model = random_model()
+    model.initialise(seed=7)
+    first, places = model.adapter(), [p.data_ptr() for p in model.trainable]
+    versions = [p._version for p in model.trainable]
+    with torch.no_grad():
+        for parameter in model.trainable:
+            parameter.add_(1.0)
+    changed = model.adapter()
+    model.reset()
+    assert all(torch.equal(first[n], t) for n, t in model.adapter().items())
+    assert [p.data_ptr() for p in model.trainable] == places
+    assert all(p._version > v for p, v in zip(model.trainable, versions))  # stale casts can be noticed
+    model.load_adapter(changed)
+    assert all(torch.equal(changed[n], t) for n, t in model.adapter().items())
+    model.initialise(seed=8)
+    a, b = ([t for n, t in x.items() if "lora_A" in n] for x in (first, model.adapter()))
+    assert not any(torch.equal(x, y) for x, y in zip(a, b))
+    assert all(not t.any() for n, t in model.adapter().items() if "lora_B" in n)
+
+
+def test_merging_leaves_the_base_as_it_was():
+    model = random_model()
+    layer = model.lm.model.layers[0].mlp.up_proj
+    before = layer.base_layer.weight.clone()
+    merged = merged_weight(layer, torch.float32)
+    assert torch.equal(layer.base_layer.weight, before) and not torch.allclose(merged, before)
+    x = torch.randn(5, 64)
+    assert torch.allclose(layer(x), x @ merged.T, atol=1e-4)
+
+
+def test_manifest_is_what_the_package_ships():
+    entry = default_weights("cpu").entry
+    assert entry["parameters"] <= 12_000_000 and "training" in entry and "scores" in entry
+    assert (MANIFEST.parent / entry["folder"]).is_dir()

@@ -1,0 +1,141 @@
+"""The allocator, the cost model and the plan: pure, breadth first, inside the deadline, the same for any interleaving."""
+
+import random
+from dataclasses import replace
+
+import pytest
+
+from solution.preset import DEFAULT, PRESETS
+from solution.schedule.allocate import SAFETY, base_jobs, exhausted, next_job, open_jobs
+from solution.schedule.cost import FIRST_GUESS, CostModel
+from solution.schedule.job import MAX_ATTEMPTS, STAGES, Job, Progress, Record, TaskSize
+from solution.schedule.plan import planned_shares
+
+
+def sizes(count=30, seed=0):
+    rng = random.Random(seed)
+    found = {}
+    for i in range(count):
+        item, tests = rng.randint(100, 4000), rng.randint(1, 2)
+        found[f"t{i:02}"] = TaskSize(item * tests, rng.randint(5, 400) * tests, item, tests, rng.randint(2, 5))
+    return found
+
+
+def simulate(preset, seconds, workers=2, fail=lambda job: False, seed=0, speed=4000.0):
+    """Run the allocator on a virtual clock with true speeds that differ by device; -> (progress, [(start, end, job, device)])."""
+    rng = random.Random(seed)
+    cost, progress, running, log, now = CostModel(sizes(), preset), Progress(), {}, [], 0.0
+    devices = [f"cpu:{i}" for i in range(workers)]
+    while True:
+        for device in devices:
+            if device not in running:
+                job = next_job(progress, cost, preset, {j for _, _, j in running.values()}, device, seconds - now)
+                if job is not None:
+                    took = cost.work(job) / speed * rng.uniform(0.8, 1.2)
+                    running[device] = (now + took, now, job)
+                    log.append((now, now + took, job, device))
+        if not running:
+            return progress, log
+        device = min(running, key=lambda d: running[d][0])
+        now, start, job = running.pop(device)
+        ok = not fail(job)
+        agreement = {t: rng.choice([0.3, 0.9]) for t in job.tasks}
+        progress.add(Record(job, device, now - start, ok=ok, agreement=agreement if ok else {}))
+        if ok:
+            cost.observe(job, device, now - start)
+
+
+def test_every_task_gets_its_cheap_answer_before_any_is_trained():
+    progress, log = simulate(DEFAULT, 1e9)
+    first_training = min(start for start, _, job, _ in log if job.stage != "base")
+    assert max(end for _, end, job, _ in log if job.stage == "base") <= first_training + 1e-6
+    assert progress.answered == progress.trained == set(sizes())
+    assert exhausted(progress, CostModel(sizes(), DEFAULT), DEFAULT)
+    again = {t for t in sizes() if progress.rounds[t]}
+    assert again and all(progress.rounds[t] <= DEFAULT.rounds for t in again)  # further views only where votes disagreed
+
+
+def test_base_jobs_hold_each_task_once_smallest_first():
+    jobs = base_jobs(sizes())
+    tasks = [t for j in jobs for t in j.tasks]
+    assert sorted(tasks) == sorted(sizes())
+    assert [sizes()[t].prompt_tokens for t in tasks] == sorted(s.prompt_tokens for s in sizes().values())
+    assert base_jobs({}) == []
+
+
+@pytest.mark.parametrize("seconds", [5, 60, 400])
+def test_nothing_is_started_that_is_not_predicted_to_fit(seconds):
+    for seed in range(5):
+        _, log = simulate(DEFAULT, seconds, seed=seed)
+        assert log and max(end for _, end, _, _ in log) <= seconds
+
+
+def test_two_workers_never_hold_the_same_task():
+    _, log = simulate(DEFAULT, 1e9, workers=3)
+    for i, (start, end, job, _) in enumerate(log):
+        for other_start, other_end, other, _ in log[:i]:
+            if start < other_end - 1e-9 and other_start < end - 1e-9:
+                assert not set(job.tasks) & set(other.tasks)
+
+
+def test_any_interleaving_does_the_same_jobs():
+    def done(workers, seed):
+        progress, log = simulate(replace(DEFAULT, rounds=0), 1e9, workers, seed=seed)
+        return {(j.stage, j.tasks, j.first_view, j.num_views) for _, _, j, _ in log}
+
+    assert done(1, 0) == done(2, 1) == done(3, 2)
+
+
+def test_failures_are_retried_smaller_then_given_up_and_never_block_the_others():
+    broken = "t03"
+    progress, log = simulate(DEFAULT, 1e9, fail=lambda job: broken in job.tasks)
+    mine = [job for _, _, job, _ in log if broken in job.tasks]
+    assert [j.attempt for j in mine if j.stage == "base" and j.tasks == (broken,)] == list(range(MAX_ATTEMPTS))
+    assert [j.attempt for j in mine if j.stage == "ttt"] == list(range(MAX_ATTEMPTS))
+    assert progress.answered == progress.trained == set(sizes()) - {broken}
+
+
+def test_cost_model_learns_each_devices_speed():
+    cost = CostModel(sizes(), DEFAULT)
+    job = Job("ttt", ("t00",), 0, 8)
+    assert cost.seconds(job, "a") == pytest.approx(cost.work(job) / FIRST_GUESS)
+    for task in ("t01", "t02", "t03"):
+        done = Job("ttt", (task,), 0, 8)
+        cost.observe(done, "a", cost.work(done) / 500)
+        cost.observe(done, "b", cost.work(done) / 5000)
+    assert cost.seconds(job, "a") == pytest.approx(cost.work(job) / 500)
+    assert cost.seconds(job, "b") == pytest.approx(cost.work(job) / 5000)
+    assert cost.seconds(Job("base", ("t00",)), "a") == pytest.approx(cost.work(Job("base", ("t00",))) / 500)
+    assert 0 < cost.decode_seconds(job, "a") < cost.seconds(job, "a")
+
+
+def test_a_device_ten_times_slower_than_guessed_still_ends_in_time():
+    _, log = simulate(DEFAULT, 300, speed=FIRST_GUESS / 10)
+    late = [end for _, end, _, _ in log if end > 300]
+    assert len(late) <= 2 and all(end < 300 * SAFETY * 10 for end in late)  # at most each worker's first job, before it is known
+    assert sum(end - start for start, end, _, _ in log) > 300
+
+
+def test_shared_adapter_is_trained_once_between_answers_and_tasks():
+    progress, log = simulate(PRESETS["shared-adapter"], 1e9)
+    order = [job.stage for _, _, job, _ in sorted(log, key=lambda e: e[0])]
+    assert order.count("shared") == 1 and order.index("shared") == order.count("base") and progress.trained == set(sizes())
+    assert open_jobs(progress, sizes(), DEFAULT, set()) == [] or DEFAULT.rounds
+
+
+def test_cut_jobs_count_as_not_done():
+    progress = Progress()
+    job = Job("ttt", ("t00",), 0, 8)
+    progress.add(Record(job, "a", 1.0, cut=True))
+    assert not progress.trained and not progress.spent
+    progress.add(Record(job, "a", 1.0, agreement={"t00": 0.5}))
+    assert progress.trained == {"t00"} and progress.next_view["t00"] == 8
+
+
+def test_planned_shares_add_up_and_follow_the_budget():
+    cost = CostModel(sizes(), DEFAULT)
+    whole = planned_shares(cost, DEFAULT, ["cpu:0", "cpu:1"], 1e9)
+    assert set(whole) == set(STAGES) and sum(whole.values()) == pytest.approx(1)
+    assert whole["ttt"] > whole["base"] > 0
+    short = planned_shares(cost, DEFAULT, ["cpu:0", "cpu:1"], 10)
+    assert short["base"] > whole["base"] and sum(planned_shares(cost, DEFAULT, ["cpu:0"], 0).values()) == 0

@@ -1,0 +1,161 @@
+"""Test-time training: what D_TTT may hold, and a loop that learns, resets, stops and repeats itself."""
+
+from collections import Counter
+
+import numpy as np
+import pytest
+import torch
+
+from solution.arc.load import public_evaluation
+from solution.arc.task import Pair, Task
+from solution.codec.arc16 import Arc16
+from solution.models.adapted import NonFiniteError
+from solution.ttt.data import build, encode_item, pseudo_tasks
+from solution.ttt.settings import DataConfig, TrainConfig
+from solution.ttt.train import batches, collate, is_flat, schedule, train
+
+from .conftest import random_model
+from .test_codec import random_task
+
+CODEC = Arc16("grid")
+PLAIN = DataConfig(transformations="none", permutations=0)
+
+
+def test_leave_one_out_holds_out_each_demonstration_once():
+    task = random_task(np.random.default_rng(0), 4)
+    items = pseudo_tasks(task, 1)
+    assert [item.test[0] for item in items] == list(task.train)
+    assert all(len(item.train) == 3 and item.test[0] not in item.train for item in items)
+    twos = pseudo_tasks(task, 2)
+    assert len(twos) == 12 and all(len(item.train) == 2 and item.test[0] not in item.train for item in twos)
+    assert pseudo_tasks(random_task(np.random.default_rng(0), 2), 2) == []
+
+
+def test_leave_two_out_fills_up_only_after_all_of_leave_one_out():
+    task = random_task(np.random.default_rng(1), 4)
+    assert Counter(len(i.train) for i in build(task, PLAIN, CODEC, 0)) == {3: 4, 2: 12}
+    capped = build(task, DataConfig(transformations="none", permutations=0, max_items=10), CODEC, 0)
+    assert Counter(len(i.train) for i in capped) == {3: 4, 2: 6}
+
+
+@pytest.mark.parametrize("transformations", ["paper", "symmetries", "none"])
+def test_items_are_different_short_enough_capped_and_never_show_the_test(transformations):
+    config = DataConfig(transformations=transformations, permutations=2, max_items=60, max_tokens=400)
+    rng = np.random.default_rng(2)
+    for _ in range(5):
+        task = random_task(rng, 3, 6)
+        unknown = Task(task.id, task.train, (Pair(task.test[0].input),))
+        items = build(unknown, config, CODEC, 0)
+        assert 0 < len(items) <= 60 and len(set((i.train, i.test) for i in items)) == len(items)
+        assert all(len(CODEC.encode(i, answer=True)) <= 400 for i in items)
+        other = Task(task.id, task.train, (Pair(random_task(rng, 1, 6).test[0].input),))
+        assert build(other, config, CODEC, 0) == items  # test inputs are never looked at
+        assert build(unknown, config, CODEC, 1) != items
+
+
+def test_symmetries_apply_to_demonstrations_and_held_out_pair_alike():
+    grids = [np.arange(6).reshape(2, 3) % 10, np.arange(4).reshape(2, 2)]
+    from solution.arc.task import as_grid
+
+    task = Task("t", tuple(Pair(as_grid(g), as_grid(g)) for g in grids), (Pair(as_grid([[1]])),))
+    items = build(task, DataConfig(transformations="symmetries", permutations=0), CODEC, 0)
+    assert len(items) == 16
+    assert all(p.input.shape == p.output.shape and (p.input == p.output).all() for i in items for p in (*i.train, *i.test))
+
+
+def test_permuted_items_exchange_colours_but_keep_zero():
+    task = random_task(np.random.default_rng(3), 2, 8)
+    base = build(task, DataConfig(transformations="none", permutations=0), CODEC, 0)
+    items = build(task, DataConfig(transformations="none", permutations=6), CODEC, 0)
+    assert len(items) > 2 * len(base)
+    zeros = Counter((p.input == 0).sum() for p in task.train)
+    for item in items:
+        assert Counter((p.input == 0).sum() for p in (*item.train, *item.test)) == zeros
+
+
+def test_end_to_end_shows_no_demonstration_and_one_demonstration_still_trains():
+    task = random_task(np.random.default_rng(4), 3)
+    items = build(task, DataConfig(kind="end_to_end", transformations="none", permutations=0), CODEC, 0)
+    assert [len(i.train) for i in items] == [0, 0, 0] and {i.test[0] for i in items} == set(task.train)
+    alone = build(random_task(np.random.default_rng(5), 1), PLAIN, CODEC, 0)
+    assert len(alone) == 1 and alone[0].train == ()
+
+
+def test_loss_is_on_outputs_from_the_second_pair_on():
+    for count in (1, 2, 4):
+        item = random_task(np.random.default_rng(count), count)
+        prompt, spans = encode_item(item, DataConfig(), CODEC)
+        assert spans == prompt.spans[1:] and len(spans) == count
+        assert encode_item(item, DataConfig(demonstration_loss=False), CODEC)[1] == prompt.spans[-1:]
+    ids, positions, targets = collate([prompt], [spans], CODEC, torch.device("cpu"))
+    assert ids.shape[1] % 32 == 0 and targets.sum() == sum(b - a for a, b in spans)
+    alone = Task("t", (), item.test)
+    assert encode_item(alone, DataConfig(), CODEC)[1] == ((len(CODEC.encode(alone)), len(CODEC.encode(alone, answer=True))),)
+
+
+@pytest.mark.slow
+def test_d_ttt_of_the_public_evaluation_set_reaches_its_cap_as_in_the_paper():
+    tasks = public_evaluation()[0].tasks.values()
+    sizes = [len(build(t, DataConfig(transformations="paper"), CODEC, 0)) for t in tasks]
+    assert max(sizes) <= 250 and sum(s == 250 for s in sizes) > 100 and min(sizes) >= 1
+
+
+def test_every_epoch_sees_every_item_once_with_similar_lengths_together():
+    lengths = [int(n) for n in np.random.default_rng(0).integers(50, 900, 37)]
+    config = TrainConfig(steps=1000, epochs=3, batch_size=4, batch_tokens=2000)
+    planned = batches(lengths, config, np.random.default_rng(0))
+    assert Counter(i for b in planned for i in b) == dict.fromkeys(range(37), 3)
+    assert all(len(b) <= 4 and (len(b) == 1 or len(b) * max(lengths[i] for i in b) <= 2000 + 4 * 32) for b in planned)
+    spread = np.mean([max(lengths[i] for i in b) - min(lengths[i] for i in b) for b in planned])
+    assert spread < 150
+    assert len(batches(lengths, TrainConfig(steps=5, batch_size=4), np.random.default_rng(0))) == 5
+
+
+def test_schedule_warms_up_and_ends_near_zero():
+    rates = [schedule(s, 20, 0.1) for s in range(20)]
+    assert rates[:2] == [0.5, 1.0] and rates[2:] == sorted(rates[2:], reverse=True) and 0 < rates[-1] < 0.02
+    assert schedule(0, 1, 0.1) == 1.0
+
+
+def test_flat_means_no_better_than_before_or_low_enough():
+    config = TrainConfig(flat_window=4, flat_gain=0.05, flat_loss=0.01)
+    assert not is_flat([1.0] * 7, config) and is_flat([1.0] * 8, config)
+    assert not is_flat([1.0] * 4 + [0.9] * 4, config) and is_flat([0.001] * 4, config)
+    assert not is_flat([1.0] * 100, TrainConfig(flat_window=0))
+
+
+def setting():
+    task = random_task(np.random.default_rng(11), 3, 4)
+    return random_model(rank=8), build(task, DataConfig(), CODEC, 0)
+
+
+def test_training_learns_touches_only_the_adapter_and_repeats_itself():
+    model, items = setting()
+    model.initialise(seed=0)
+    base = {n: p.clone() for n, p in model.peft_model.named_parameters() if not p.requires_grad}
+    config = TrainConfig(steps=30, batch_size=4, learning_rate=2e-2, flat_window=0)
+    first = train(model, items, DataConfig(), config, seed=1)
+    adapter = model.adapter()
+    assert first.steps == 30 and first.ended == "planned" and first.tokens > 0
+    assert np.mean(first.losses[-5:]) < 0.7 * np.mean(first.losses[:5])
+    assert all(torch.equal(base[n], p) for n, p in model.peft_model.named_parameters() if n in base)
+    again = train(model, items, DataConfig(), config, seed=1)
+    assert again == first and all(torch.equal(adapter[n], t) for n, t in model.adapter().items())
+    assert train(model, items, DataConfig(), config, seed=2).losses != first.losses
+
+
+def test_deadline_is_asked_before_every_step_and_nothing_to_train_is_no_error():
+    model, items = setting()
+    calls = iter([False, False, True])
+    cut = train(model, items, DataConfig(), TrainConfig(steps=30), seed=0, out_of_time=lambda: next(calls))
+    assert cut.steps == 2 and cut.ended == "deadline"
+    assert train(model, [], DataConfig(), TrainConfig(), seed=0).steps == 0
+    assert train(model, items, DataConfig(), TrainConfig(steps=0), seed=0).steps == 0
+
+
+def test_nan_loss_stops_the_training():
+    model, items = setting()
+    with torch.no_grad():
+        model.lm.model.norm.weight[0] = float("nan")
+    with pytest.raises(NonFiniteError, match="at step 1"):
+        train(model, items, DataConfig(), TrainConfig(steps=3), seed=0)
