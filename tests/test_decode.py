@@ -86,7 +86,7 @@ def test_scored_log_probs_equal_those_of_greedy_decoding():
         with torch.no_grad():
             where = torch.zeros(1, len(answered), dtype=torch.bool)
             where[0, start - 1 : stop - 1] = True
-            logits = model.logits(torch.from_numpy(answered.ids)[None], torch.from_numpy(answered.positions)[None], where)
+            logits = model.plain_logits(torch.from_numpy(answered.ids)[None], torch.from_numpy(answered.positions)[None], where)
         target = torch.from_numpy(answered.ids[start:stop])
         expected.append(float(torch.log_softmax(logits, -1).gather(1, target[:, None]).sum()))
         prompts.append(answered)

@@ -11,8 +11,8 @@ from transformers import LlamaConfig, LlamaForCausalLM
 from solution.arc.task import Pair, frozen
 from solution.codec.arc16 import END, INPUT, OUTPUT, PAD, Arc16
 from solution.finetune.data import BatchStream, Family, collate, read_examples, sample_task, supervised_tokens
-from solution.finetune.forward import llama_logits
 from solution.finetune.train import Settings, Trainer, learning_rate_scale, train
+from solution.models.lean import llama_logits
 from solution.models.nf4 import nf4_round_trip
 from solution.models.rotary import GridRotary
 

@@ -4,6 +4,7 @@ import json
 import shutil
 
 import bitsandbytes.functional
+import numpy as np
 import pytest
 import torch
 from transformers import AutoModelForCausalLM, PreTrainedTokenizerFast
@@ -14,9 +15,11 @@ from solution.models.load import load
 from solution.models.manifest import ENTRY_FILE, MANIFEST, WeightsError, default_weights, find_weights, read_manifest
 from solution.models.nf4 import is_quantized_name, nf4_round_trip, read_dense
 from solution.models.settings import LoraShape
+from solution.ttt.train import collate
 from solution.weights.pack import pack_folder
 
 from .conftest import random_model
+from .test_codec import random_task
 
 CPU = torch.device("cpu")
 
@@ -105,9 +108,7 @@ def test_dequantizing_counts_blocks_through_the_whole_matrix(shape):
 
 def test_tokenizer_of_the_weights_is_our_codec():
     tokenizer = PreTrainedTokenizerFast.from_pretrained(default_weights("cpu").folder)
-    from .test_codec import random_task
-
-    prompt = Arc16("grid").encode(random_task(__import__("numpy").random.default_rng(0)), answer=True)
+    prompt = Arc16("grid").encode(random_task(np.random.default_rng(0)), answer=True)
     text = tokenizer.decode(prompt.ids.tolist()).replace(" ", "")
     assert tokenizer(text)["input_ids"] == prompt.ids.tolist()
     assert tokenizer.eos_token_id == END
@@ -175,6 +176,23 @@ def test_merging_leaves_the_base_as_it_was():
     assert torch.equal(layer.base_layer.weight, before) and not torch.allclose(merged, before)
     x = torch.randn(5, 64)
     assert torch.allclose(layer(x), x @ merged.T, atol=1e-4)
+
+
+@pytest.mark.parametrize("scheme", ["grid", "sequential"])
+def test_lean_logits_and_gradients_equal_those_of_the_library(scheme):
+    model = random_model(scheme, kv_heads=4)
+    rng = np.random.default_rng(0)
+    prompts = [model.codec.encode(random_task(rng, 2, 12), answer=True) for _ in range(3)]
+    ids, positions, targets = collate(prompts, [p.spans for p in prompts], model.codec, CPU)
+    assert ids.shape[1] > 128  # more than one block of queries
+    gradients = []
+    for logits in (model.logits(ids, positions, targets), model.plain_logits(ids, positions, targets)):
+        loss = torch.nn.functional.cross_entropy(logits, ids[targets])
+        gradients.append(torch.autograd.grad(loss, model.trainable))
+        gradients[-1] += (logits.detach(),)
+    lean, plain = gradients
+    assert all((a - b).norm() <= 1e-3 * b.norm() for a, b in zip(lean, plain))
+    assert not torch.equal(lean[-1], plain[-1])  # two computations, not one called twice
 
 
 def test_manifest_is_what_the_package_ships():

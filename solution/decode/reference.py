@@ -17,7 +17,7 @@ def greedy_one(model: AdaptedModel, prompt: Prompt, max_new_tokens: int) -> Gene
     log_prob, written = 0.0, []
     while len(written) < max_new_tokens:
         last = torch.arange(ids.shape[1])[None] == ids.shape[1] - 1
-        logits = model.logits(ids.to(model.device), positions.to(model.device), last.to(model.device))
+        logits = model.plain_logits(ids.to(model.device), positions.to(model.device), last.to(model.device))
         best, token = torch.log_softmax(logits, -1).max(-1)
         log_prob += float(best)
         written.append(int(token))

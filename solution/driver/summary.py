@@ -6,25 +6,10 @@ In:  setup and outcome. Out: text. Every number was measured in this run or says
 from collections import Counter
 
 from ..arc.score import bootstrap_interval
+from ..report.outcome import stage_rows
 from ..schedule.job import STAGES
 from .clock import format_seconds
-from .journal import Result
 from .run import Outcome, Setup
-
-STAGE_NAMES = {"base": "cheap answer", "shared": "shared adapter", "ttt": "training + first views", "views": "more views"}
-
-
-def stage_rows(results: list[Result]) -> list[tuple]:
-    """Per stage: name, jobs, tasks reached, device-seconds, share of all device-seconds, tokens a second."""
-    total = sum(r.record.seconds for r in results) or 1.0
-    rows = []
-    for stage in STAGES:
-        mine = [r for r in results if r.record.job.stage == stage]
-        seconds = sum(r.record.seconds for r in mine)
-        tasks = {t for r in mine if r.record.ok and not r.record.cut for t in r.record.job.tasks}
-        tokens = sum(sum(r.tokens.values()) + (r.ttt or {}).get("tokens", 0) for r in mine)
-        rows.append((STAGE_NAMES[stage], len(mine), len(tasks), seconds, seconds / total, tokens / seconds if seconds else 0.0))
-    return rows
 
 
 def summary(setup: Setup, outcome: Outcome, planned: dict[str, float]) -> str:

@@ -23,10 +23,10 @@ from safetensors.torch import load_file, save_file
 from transformers import LlamaConfig, LlamaForCausalLM
 
 from ..codec.arc16 import END, PAD, VOCABULARY_SIZE
+from ..models.lean import can_compute, llama_logits
 from ..models.nf4 import nf4_round_trip
 from ..models.rotary import GridRotary
 from .data import Batch, BatchStream, Family
-from .forward import llama_logits
 
 HEAD_DIM = 64
 STATE, WEIGHTS, COUNTERS = "training_state.safetensors", "model.safetensors", "training_state.json"
@@ -91,9 +91,8 @@ def loss_of(weights: dict[str, torch.Tensor], config, rotary: GridRotary, batch:
 
 
 def check_supported(config: LlamaConfig) -> None:
-    """Raises `ValueError` for a Llama that `forward` does not compute."""
-    plain = config.num_key_value_heads == config.num_attention_heads and config.tie_word_embeddings
-    if not plain or config.attention_bias or config.mlp_bias or config.head_dim != HEAD_DIM:
+    """Raises `ValueError` for a Llama that `models.lean` does not compute."""
+    if not can_compute(config) or config.head_dim != HEAD_DIM:
         raise ValueError(f"this trains only Llamas with heads of {HEAD_DIM}, as many key heads, tied embeddings, no biases")
 
 

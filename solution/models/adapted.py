@@ -10,6 +10,7 @@ import torch
 from peft.tuners.lora import LoraLayer
 
 from ..codec.arc16 import Arc16
+from .lean import can_compute, llama_logits
 from .nf4 import dequantize
 
 
@@ -31,6 +32,7 @@ class AdaptedModel:
         self.codec, self.device, self.dtype = codec, device, dtype
         self.trainable = [p for _, p in sorted(peft_model.named_parameters()) if p.requires_grad]
         self._names = [n for n, p in sorted(peft_model.named_parameters()) if p.requires_grad]
+        self._lean = device.type == "cpu" and can_compute(self.lm.config) and not self._in_4_bits()
         self._initial = None
         self.initialise(seed=0)
 
@@ -65,6 +67,27 @@ class AdaptedModel:
 
     def logits(self, ids: torch.Tensor, positions: torch.Tensor, where: torch.Tensor) -> torch.Tensor:
         """Next-token logits, float32 (selected, vocabulary), at the places where the mask `where` (batch, length) is True.
+
+        `ids`, `positions`: int64 (batch, length), padded on the RIGHT. Small dense Llamas on a CPU are computed by
+        `lean.llama_logits` on weights with the adapter added, others by the model itself (`plain_logits`).
+        """
+        if not self._lean:
+            return self.plain_logits(ids, positions, where)
+        weights = dict(self.lm.named_parameters())
+        merged = {name.replace(".base_layer", ""): weight for name, weight in weights.items() if "lora_" not in name}
+        for name, module in lora_layers(self.lm).items():
+            (adapter,) = module.active_adapters
+            a, b = module.lora_A[adapter].weight, module.lora_B[adapter].weight
+            merged[f"{name}.weight"] = torch.addmm(module.base_layer.weight, b, a, alpha=module.scaling[adapter])
+        cos, sin = self.lm.model.rotary_emb(self.lm.model.embed_tokens.weight, positions)
+        logits = llama_logits(merged, self.lm.config, ids, cos, sin)  # (batch * length, vocabulary)
+        return logits.view(*ids.shape, -1)[where].float()
+
+    def _in_4_bits(self) -> bool:
+        return any(getattr(module.base_layer.weight, "quant_state", None) is not None for module in lora_layers(self.lm).values())
+
+    def plain_logits(self, ids: torch.Tensor, positions: torch.Tensor, where: torch.Tensor) -> torch.Tensor:
+        """What `logits` gives, by the Hugging Face model itself: its reference, and the way of every other Llama.
 
         `ids`, `positions`: int64 (batch, length), padded on the RIGHT: training kernels drop the attention mask, so
         left padding would be attended to (unsloth.md, "Train and decode"). The all-ones mask keeps transformers from

@@ -39,7 +39,8 @@ class GridRotary(torch.nn.Module):
         super().__init__()
         self.head_dim, self.base = head_dim, base
         self._tables = {}  # (device, dtype) -> (cos, sin), each (pairs * 4096, head_dim)
-        self._like = (torch.device("cpu"), torch.float32)  # what Unsloth asks its table for
+        self._like = (torch.device("cpu"), torch.float32)  # what Unsloth's hidden states are
+        self._reach = 0  # pairs that Unsloth's table must hold
 
     @torch.inference_mode(False)
     def tables(self, device: torch.device, dtype: torch.dtype, pairs: int) -> tuple[torch.Tensor, torch.Tensor]:
@@ -58,8 +59,8 @@ class GridRotary(torch.nn.Module):
         return cos[position_ids], sin[position_ids]
 
     def reserve(self, position_ids: torch.Tensor) -> None:
-        """Make the table reach these positions. Unsloth's kernels gather without looking where it ends."""
-        self.tables(*self._like, _pairs(position_ids))
+        """Make Unsloth's table reach these positions: its kernels gather without looking where it ends."""
+        self._reach = max(self._reach, _pairs(position_ids))
 
     def extend_rope_embedding(self, x: torch.Tensor, seq_len: int, materialize_len: int | None = None) -> None:
         """Unsloth announces its hidden states `x`. The lengths are those of running positions and say nothing here."""
@@ -67,7 +68,7 @@ class GridRotary(torch.nn.Module):
 
     def get_cached(self, seq_len: int | None = None, device_index: int | None = None) -> tuple[torch.Tensor, torch.Tensor]:
         """The table that Unsloth's kernels gather from, for the hidden states announced last: cos, sin, (rows, head_dim)."""
-        return self.tables(*self._like, self._pairs)
+        return self.tables(*self._like, self._reach)
 
 
 def _pairs(position_ids: torch.Tensor) -> int:

@@ -14,8 +14,8 @@ ATTENTION_TOKENS = 3000
 """Context length at which attention costs as much as the rest of a small Llama (hidden 256): measured, see the log."""
 STEP_PASSES = 8
 """A decoding step's cost for one row, in token-passes: it is bound by launches and memory, not arithmetic."""
-FIRST_GUESS = 4000.0
-"""Token-passes a second before anything was measured (two CPU cores, 6M parameters)."""
+FIRST_GUESS = 10000.0
+"""Token-passes a second before anything was measured (one CPU core, 6M parameters)."""
 
 
 def _passes(tokens: int, length: int) -> float:

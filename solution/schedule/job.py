@@ -9,6 +9,7 @@ from collections import Counter, defaultdict
 from dataclasses import dataclass, field
 
 STAGES = ("base", "shared", "ttt", "views")
+STAGE_NAMES = {"base": "cheap answer", "shared": "shared adapter", "ttt": "training + first views", "views": "more views"}
 MAX_ATTEMPTS = 3
 
 

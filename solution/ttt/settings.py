@@ -37,9 +37,9 @@ class TrainConfig:
     epochs: int = 100
     batch_size: int = 8
     batch_tokens: int = 8192
-    learning_rate: float = 1e-3
+    learning_rate: float = 1e-2
     warmup: float = 0.1
     weight_decay: float = 0.0
-    flat_window: int = 8
+    flat_window: int = 16
     flat_gain: float = 0.0
-    flat_loss: float = 0.002
+    flat_loss: float = 0.01

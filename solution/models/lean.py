@@ -95,6 +95,12 @@ def causal_attention(q: torch.Tensor, k: torch.Tensor, v: torch.Tensor) -> torch
     return BlockAttention.apply(*(t.flatten(0, 1) for t in (q, k, v))).view(q.shape)
 
 
+def can_compute(config) -> bool:
+    """Whether `llama_logits` computes this Llama."""
+    same_heads = config.num_key_value_heads == config.num_attention_heads
+    return same_heads and config.tie_word_embeddings and not config.attention_bias and not config.mlp_bias
+
+
 def llama_logits(
     weights: dict[str, torch.Tensor], config, ids: torch.Tensor, cos: torch.Tensor, sin: torch.Tensor
 ) -> torch.Tensor:
