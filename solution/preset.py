@@ -40,7 +40,7 @@ PAPER = Preset(
     name="paper",
     lora=LoraShape(rank=128, alpha=16.0, targets=("q_proj", "v_proj", "gate_proj", "up_proj", "down_proj")),
     data=DataConfig(transformations="paper"),
-    train=TrainConfig(steps=10**6, epochs=2, batch_size=2, learning_rate=5e-5, flat_window=0),
+    train=TrainConfig(steps=10**6, epochs=2, batch_size=2, learning_rate=5e-5, clip_norm=0.0, flat_window=0),
     decode=DecodeConfig(demonstrations="leave_one_out", permute_colours=False),
     first_views=16,
     rounds=0,

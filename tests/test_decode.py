@@ -54,12 +54,12 @@ def test_batched_equals_reference_on_random_weights(scheme, kv_heads):
 def test_batched_equals_reference_on_the_embedded_weights_in_every_view(embedded):
     embedded.reset()
     grids = 0
-    for task in small_public_tasks(4, 200):
+    for task in small_public_tasks(2, 200):
         config = DecodeConfig()
         views = [plan_view(task, number, config, seed=3) for number in range(16)]
         prompts = [view_prompt(task, 0, view, number, config, embedded.codec) for number, view in enumerate(views)]
         grids += compare(embedded, prompts, answer_limit(task, 0, embedded.codec))
-    assert grids > 16  # the comparison reached END, not only runaway answers
+    assert grids > 8  # the comparison reached END, not only runaway answers
 
 
 def test_adapter_changes_what_is_decoded_and_reset_restores_it():

@@ -64,7 +64,6 @@ td,th{padding:4px 12px;border-bottom:1px solid #eceff2;text-align:left;vertical-
 .pair{display:flex;gap:8px;align-items:center;padding:8px;background:#f4f5f7;border-radius:3px}
 figure{margin:0;padding:6px;border:2px solid transparent;border-radius:3px} .right{border-color:#24803c;background:#edf7ef}
 figcaption{font-size:12px;color:#4b555f;margin-bottom:4px;white-space:pre-line}
-.gap{border-left:1px solid #dfe3e8;align-self:stretch}
 .g{position:relative;display:inline-block;line-height:0;outline:1px solid #555} .g img{image-rendering:pixelated;display:block}
 .g:after{content:"";position:absolute;inset:0;background:
 repeating-linear-gradient(90deg,#8886 0 1px,transparent 1px var(--c)),
@@ -265,30 +264,31 @@ def _task(
 def _test(input: Grid, output: Grid | None, attempts: tuple[Grid, Grid], found: list[Proposal], cell: int) -> str:
     """One test input: itself, the answer, the attempts, the candidates with most votes and the one that is right."""
     right = None if output is None else grid_key(output)
-    figures = [_figure("input", input, cell)]
+    known = [_figure("input", input, cell)]
     if output is not None:
-        figures.append(_figure("expected output", output, cell))
-    figures += [_figure(f"attempt {i}", grid, cell, grid_key(grid) == right) for i, grid in enumerate(attempts, 1)]
-    figures.append('<div class="gap"></div>')
-    trained, untrained = sum(p.trained for p in found), sum(p.untrained for p in found)
-    for place, proposal in enumerate(found):
+        known.append(_figure("expected output", output, cell))
+    known += [_figure(f"attempt {i}", grid, cell, grid_key(grid) == right) for i, grid in enumerate(attempts, 1)]
+    row = f'<div class="row">{"".join(known)}</div>'
+    if not found:
+        return row + '<p class="dim">no candidate: the attempts are placeholders</p>'
+    trained, untrained, proposed = sum(p.trained for p in found), sum(p.untrained for p in found), []
+    for place, proposal in enumerate(found, 1):
         is_right = grid_key(proposal.grid) == right
-        if place >= TOP_PROPOSALS and not is_right:
+        if place > TOP_PROPOSALS and not is_right:
             continue
         votes = [f"{proposal.trained} of {trained} votes"] if trained else []
         votes += [f"{proposal.untrained} of {untrained} untrained"] if proposal.untrained else []
-        caption = f"candidate {place + 1}\n{', '.join(votes)}\nlog-probability {proposal.log_prob:.2f}"
+        note = f"{', '.join(votes)}\nlog-probability {proposal.log_prob:.2f}"
         views = ", ".join(f"{name} {count}" for name, count in sorted(proposal.views.items()))
-        figures.append(_figure(caption, proposal.grid, cell, is_right, f"views: {views}"))
-    note = f"{len(found)} different candidates" if found else "no candidate: the attempts are placeholders"
-    return f'<div class="row">{"".join(figures)}</div><p class="dim">{note}</p>'
+        proposed.append(_figure(f"candidate {place}", proposal.grid, cell, is_right, note, f"views: {views}"))
+    return f'{row}<h3>Candidates: {len(found)} different grids</h3><div class="row">{"".join(proposed)}</div>'
 
 
-def _figure(caption: str, grid: Grid, cell: int, right: bool = False, title: str = "") -> str:
+def _figure(name: str, grid: Grid, cell: int, right: bool = False, note: str = "", title: str = "") -> str:
     frame = ' class="right"' if right else ""
     hint = f' title="{escape(title)}"' if title else ""
-    mark = " ✓" if right else ""
-    return f"<figure{frame}{hint}><figcaption>{escape(caption)}{mark}</figcaption>{grid_image(grid, cell)}</figure>"
+    caption = escape(f"{name}{' ✓' if right else ''}\n{note}".strip())
+    return f"<figure{frame}{hint}><figcaption>{caption}</figcaption>{grid_image(grid, cell)}</figure>"
 
 
 def _training(ttt: dict) -> str:

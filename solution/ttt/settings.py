@@ -28,18 +28,20 @@ class TrainConfig:
 
     `steps`: the most optimiser steps a task; fewer where `epochs` passes over its D_TTT end sooner.
     `batch_size`: sequences a step, fewer where they exceed `batch_tokens` (at least one).
-    `warmup`: share of the steps with rising learning rate; cosine to 0 after it. No gradient clipping, as in the paper.
+    `warmup`: share of the steps with rising learning rate; cosine to 0 after it.
+    `clip_norm`: the gradient is scaled down to this norm; 0 for no clipping, as in the paper.
     `flat_window`, `flat_gain`: stop once the mean loss of the last `flat_window` steps is not better than that of the
     `flat_window` before by the share `flat_gain`, or is below `flat_loss`; 0 never stops early.
     """
 
-    steps: int = 64
+    steps: int = 48
     epochs: int = 100
     batch_size: int = 8
     batch_tokens: int = 8192
-    learning_rate: float = 1e-2
+    learning_rate: float = 5e-3
     warmup: float = 0.1
     weight_decay: float = 0.0
+    clip_norm: float = 1.0
     flat_window: int = 16
     flat_gain: float = 0.0
     flat_loss: float = 0.01

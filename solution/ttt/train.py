@@ -104,6 +104,8 @@ def train(
         with torch.no_grad():
             for master, parameter in zip(masters, model.trainable):
                 master.grad, parameter.grad = parameter.grad.float(), None
+            if config.clip_norm:
+                torch.nn.utils.clip_grad_norm_(masters, config.clip_norm)
             optimiser.step()
             torch._foreach_copy_(model.trainable, masters)
         tokens += sum(map(len, prompts))
