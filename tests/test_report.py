@@ -251,6 +251,13 @@ def test_a_job_done_again_replaces_what_it_brought_before(public, tmp_path):
     assert page.row(NOT_GENERATED)[1] == "1" and "1 of 1 votes" in page.text and "training + first views 3.5s" in page.text
 
 
+def test_a_failed_job_neither_reaches_a_task_nor_takes_what_was_found(public, tmp_path):
+    challenges, solutions, (found, lost) = only(public, 2)
+    failed = [Result(Record(Job("ttt", (n,), 0, 8, 1), "cpu:0", 1.0, ok=False), error="NaN") for n in (found, lost)]
+    page = report(tmp_path, [trained(found, [candidates(solutions[found][0])]), *failed], challenges, solutions)
+    assert page.row(SOLVED)[1] == "1" and page.row(NOT_REACHED)[1] == "1" and "1 of 1 votes" in page.text
+
+
 def test_without_solutions_or_a_closing_line(public, tmp_path):
     challenges, _, (name, other) = only(public, 2)
     page = report(tmp_path, [trained(name, [candidates(challenges.tasks[name].test[0].input)])], challenges, None, end=None)
@@ -358,6 +365,8 @@ def test_bad_input_is_one_line(public, tmp_path, capsys):
     assert "selects by 'by-dice'" in fault(other)
     assert "cannot be written" in fault(good, "--output", tmp_path / "no folder" / "r.html")
     assert "missing.json" in fault(good, "--input", tmp_path / "missing.json")
+    (tmp_path / "folder.html").mkdir()
+    assert "cannot be written" in fault(good, "--output", tmp_path / "folder.html")
     assert not list(tmp_path.glob("*.tmp"))
 
 

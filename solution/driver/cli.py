@@ -112,9 +112,19 @@ def main(arguments: list[str] | None = None) -> int:
         print(f"submission.py: {error}", file=sys.stderr)
         return 2
     clock.watch()
-    from .setup import start  # imports torch: seconds, so only now
+    from .devices import choose_backend, worker_devices  # imports torch: seconds, so only now
 
-    return start(options, found, chosen, clock)
+    try:
+        names = worker_devices(options.devices)
+        backend, reason = choose_backend(options.backend, names)
+    except InputError as error:
+        print(f"submission.py: {error}", file=sys.stderr)
+        return 2
+    if reason:
+        print(reason, file=sys.stderr)
+    from .setup import start  # imports transformers, which Unsloth has to come before
+
+    return start(options, found, chosen, clock, names, backend)
 
 
 def write_placeholders(path: Path, challenges: Challenges) -> None:

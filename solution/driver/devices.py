@@ -1,6 +1,6 @@
-"""Which devices there are and how many workers each gets. In: the `--devices` text. Out: worker device names.
+"""Which devices there are, how many workers each gets, and by which backend. In: the options. Out: worker device names.
 
-Not here: what runs on them (`worker`).
+Imported before transformers, because Unsloth has to be. Not here: what runs on the devices (`worker`).
 """
 
 import os
@@ -50,6 +50,22 @@ def threads_per_worker(names: list[str]) -> int:
 def cores() -> int:
     """Cores that this process may use."""
     return len(os.sched_getaffinity(0)) if hasattr(os, "sched_getaffinity") else os.cpu_count() or 1
+
+
+def choose_backend(wanted: str, names: list[str]) -> tuple[str, str | None]:
+    """The backend to load models by, and why it is not Unsloth where that was to be expected (else None).
+
+    "auto" is Unsloth where a worker has a GPU and the package can be imported, else transformers + peft.
+    """
+    if wanted == "transformers" or (wanted == "auto" and not any(name.startswith("cuda") for name in names)):
+        return "transformers", None
+    try:
+        from ..models import unsloth_backend  # noqa: F401 - patches transformers, so before anything else imports it
+    except Exception as error:  # it raises whatever it likes where it does not find its GPU
+        if wanted == "unsloth":
+            raise InputError(f"--backend unsloth: cannot be imported here ({error})") from error
+        return "transformers", f"unsloth cannot be used ({error}): going on with transformers + peft"
+    return "unsloth", None
 
 
 def _usable(index: int) -> bool:

@@ -93,7 +93,7 @@ def run(setup: Setup, workers: list[Worker], finished: queue.Queue) -> Outcome:
                 busy[worker] = job
                 idle.remove(worker)
             if not busy:
-                outcome.ended = "done" if exhausted(setup.progress, cost, setup.preset) else "budget"
+                outcome.ended = "done" if exhausted(setup.progress, setup.sizes, setup.preset) else "budget"
                 break
             if left <= -LAST_WAIT * reserve:
                 break

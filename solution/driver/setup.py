@@ -29,7 +29,7 @@ from ..schedule.plan import planned_shares
 from .board import Board
 from .cli import Input
 from .clock import Clock, format_seconds
-from .devices import threads_per_worker, torch_device, worker_devices
+from .devices import threads_per_worker, torch_device
 from .journal import Journal
 from .progress import set_up_logging
 from .run import Setup, replay, run
@@ -40,13 +40,13 @@ from .worker import Worker
 log = logging.getLogger("solution")
 
 
-def start(options: argparse.Namespace, found: Input, chosen: list[str], clock: Clock) -> int:
+def start(options: argparse.Namespace, found: Input, chosen: list[str], clock: Clock, names: list[str], backend: str) -> int:
     """Load, run, report. Exit code 0, or 2 with one line for weights, devices or folders that cannot be used.
 
     Once models are loaded nothing may cost the submission: whatever goes wrong then is logged, and the file written.
     """
     try:
-        setup, workers, finished, planned = prepare(options, found, chosen, clock)
+        setup, workers, finished, planned = prepare(options, found, chosen, clock, names, backend)
     except (InputError, OutputError, WeightsError, NonFiniteError) as error:
         print(f"submission.py: {error}", file=sys.stderr)
         return 2
@@ -72,16 +72,14 @@ def start(options: argparse.Namespace, found: Input, chosen: list[str], clock: C
 
 
 def prepare(
-    options: argparse.Namespace, found: Input, chosen: list[str], clock: Clock
+    options: argparse.Namespace, found: Input, chosen: list[str], clock: Clock, names: list[str], backend: str
 ) -> tuple[Setup, list[Worker], queue.Queue, dict[str, float]]:
     """Load and check everything; -> setup, workers, their results' queue, and the share planned for each stage."""
     folder = options.output.with_suffix(".run")
     folder.mkdir(exist_ok=True)
     set_up_logging(options.output.with_suffix(".log"))
     preset = PRESETS[options.preset]
-    names = worker_devices(options.devices)
     weights = find_weights(options.weights) if options.weights else default_weights(torch_device(names[0]).type)
-    backend = choose_backend(options.backend, names)
     num_tasks = len(found.challenges.num_tests)
     log.info("input: %s, %d tasks (%d to solve), budget %s", found.name, num_tasks, len(chosen), format_seconds(clock.budget))
     log.info("preset: %s", json.dumps(preset.as_dict()))
@@ -112,20 +110,6 @@ def prepare(
         for name, model in zip(names, models)
     ]
     return setup, workers, finished, planned
-
-
-def choose_backend(wanted: str, names: list[str]) -> str:
-    """ "auto" is Unsloth where a worker has a GPU and the package is there, else transformers + peft."""
-    if wanted != "auto":
-        return wanted
-    if any(name.startswith("cuda") for name in names):
-        try:
-            import unsloth  # noqa: F401 - imported before transformers is used, as it patches it
-        except (ImportError, NotImplementedError) as error:
-            log.warning("unsloth cannot be used (%s): falling back to transformers + peft", error)
-        else:
-            return "unsloth"
-    return "transformers"
 
 
 def run_identity(weights: WeightSet, preset: dict, seed: int, tasks: dict[str, Task], dtype: str, backend: str) -> dict:

@@ -42,7 +42,7 @@ NAMED_TASKS = 12
 """Tasks named per kind of failure."""
 NOT_KNOWN = "answer not known"
 """The section of tasks without solutions."""
-GRID_SIDE, LEAST_CELL, GREATEST_CELL = 136, 4, 14
+GRID_SIDE, LEAST_CELL, GREATEST_CELL = 160, 4, 14
 """CSS pixels: a task's largest grid is about GRID_SIDE long, a cell between the other two."""
 
 STYLE = """

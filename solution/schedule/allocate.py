@@ -6,6 +6,7 @@ the greatest expected gain per second among those that still fit.
 """
 
 import math
+from dataclasses import replace
 
 from ..preset import Preset
 from .cost import CostModel
@@ -13,7 +14,10 @@ from .job import MAX_ATTEMPTS, Job, Progress, TaskSize
 
 SAFETY = 1.3
 """A job is started only if it fits with this factor on its predicted seconds."""
-BASE_BATCH_TOKENS = 8192
+LEAST_SHARE = 0.3
+"""Where no training fits whole, the shortest is started all the same if the clock leaves it this share: the last seconds of
+a budget are worth a training cut short, not nothing."""
+FIRST_BATCH_TOKENS, BASE_BATCH_TOKENS = 2048, 16384
 SHARED_SHARE = 0.5
 """Of the time left, what the training of a shared adapter may take at most."""
 GAIN_TOKENS = 600
@@ -23,11 +27,11 @@ VIEWS_GAIN = 0.1
 
 
 def base_jobs(sizes: dict[str, TaskSize]) -> list[Job]:
-    """The breadth pass: all tasks, smallest first, neighbours in size together."""
+    """The breadth pass: all tasks, smallest first, neighbours in size together; first a small batch, then larger ones."""
     order = sorted(sizes, key=lambda t: (sizes[t].prompt_tokens, t))
     jobs, batch, tokens = [], [], 0
     for task in order:
-        if batch and tokens + sizes[task].prompt_tokens > BASE_BATCH_TOKENS:
+        if batch and tokens + sizes[task].prompt_tokens > min(BASE_BATCH_TOKENS, FIRST_BATCH_TOKENS << len(jobs)):
             jobs.append(Job("base", tuple(batch)))
             batch, tokens = [], 0
         batch.append(task)
@@ -40,65 +44,82 @@ def solve_chance(size: TaskSize) -> float:
     return math.exp(-(size.prompt_tokens / size.num_tests) / GAIN_TOKENS) / size.num_tests
 
 
-def open_jobs(progress: Progress, sizes: dict[str, TaskSize], preset: Preset, running: set[Job]) -> list[tuple[float, Job]]:
-    """Every job that could be started now, with its expected gain (relative). Base jobs alone while there are any."""
-    busy = {task for job in running for task in job.tasks}
+def retries(progress: Progress, job: Job) -> list[Job]:
+    """The job as it is now to be tried: itself, smaller after a failure (a base batch task by task), nothing when given up."""
+    attempt = progress.failures.get((job.stage, job.tasks, job.first_view), 0)
+    if attempt == 0:
+        return [job]
+    if job.stage == "base" and len(job.tasks) > 1:
+        return [piece for task in job.tasks for piece in retries(progress, Job("base", (task,)))]
+    return [replace(job, attempt=attempt)] if attempt < MAX_ATTEMPTS else []
 
-    def retried(job: Job) -> list[Job]:
-        attempt = progress.failures.get((job.stage, job.tasks, job.first_view), 0)
-        if attempt == 0:
-            return [job]
-        if job.stage == "base" and len(job.tasks) > 1:
-            return [piece for task in job.tasks for piece in retried(Job("base", (task,)))]
-        return [Job(job.stage, job.tasks, job.first_view, job.num_views, attempt)] if attempt < MAX_ATTEMPTS else []
 
-    base = []
-    waiting = False
+def open_base_jobs(progress: Progress, sizes: dict[str, TaskSize]) -> list[Job]:
+    """What is left of the breadth pass, running jobs included."""
+    found = []
     for whole in base_jobs(sizes):
-        for job in retried(whole):
-            if set(job.tasks) <= progress.answered:
-                continue
-            waiting = True
-            if not busy & set(job.tasks):
-                base.append((1.0, job))
-    if base or waiting:
-        return base
+        for job in retries(progress, whole):
+            left = tuple(task for task in job.tasks if task not in progress.answered)
+            if left:
+                found.append(replace(job, tasks=left))
+    return found
+
+
+def open_training_jobs(
+    progress: Progress, sizes: dict[str, TaskSize], preset: Preset, running: set[Job]
+) -> list[tuple[float, Job]]:
+    """Every job after the breadth pass that could be started now, with its expected gain (relative)."""
     if preset.shared_adapter and not progress.shared:
-        return [] if busy or any(job.stage == "shared" for job in running) else [(1.0, job) for job in retried(Job("shared", ()))]
+        return [] if running else [(1.0, job) for job in retries(progress, Job("shared", ()))]
+    busy = {task for job in running for task in job.tasks}
     found = []
     for task, size in sizes.items():
         if task in busy:
             continue
         if task not in progress.trained:
-            found += [(solve_chance(size), job) for job in retried(Job("ttt", (task,), 0, preset.first_views))]
+            found += [(solve_chance(size), job) for job in retries(progress, Job("ttt", (task,), 0, preset.first_views))]
         elif progress.rounds[task] < preset.rounds and progress.agreement.get(task, 0.0) < preset.agreement:
             gain = VIEWS_GAIN * solve_chance(size) * (1 - progress.agreement.get(task, 0.0))
-            found += [(gain, job) for job in retried(Job("views", (task,), progress.next_view[task], preset.more_views))]
+            job = Job("views", (task,), progress.next_view[task], preset.more_views)
+            found += [(gain, job) for job in retries(progress, job)]
     return found
 
 
 def next_job(
     progress: Progress, cost: CostModel, preset: Preset, running: set[Job], device: str, seconds_left: float
 ) -> Job | None:
-    """The open job with the greatest gain per second that fits into `seconds_left`; None where none does.
+    """The job to start now; None where none fits into `seconds_left` or what is running has to end first.
 
-    Ties and equal tasks are ordered by size and name, never by chance. Base jobs keep their order, smallest first.
+    While the breadth pass has jobs, the first of them that fits, else the first single task of one that fits. Only when
+    nothing more of it fits or runs comes the training job with the greatest gain per second; at the very end one that
+    the clock will cut. Ties are ordered by stage and name, never by chance.
     """
-    best, best_key = None, None
-    for gain, job in open_jobs(progress, cost.sizes, preset, running):
-        if job.stage == "shared" and seconds_left > 0:
-            return job  # it stops by the clock
+
+    def fits(job: Job) -> bool:
+        return SAFETY * cost.seconds(job, device) <= seconds_left
+
+    base = open_base_jobs(progress, cost.sizes)
+    if base:
+        busy = {task for job in running for task in job.tasks}
+        free = [job for job in base if not busy & set(job.tasks)]
+        singles = (Job("base", (task,)) for job in free if job.attempt == 0 for task in job.tasks)
+        for job in (*free, *singles):
+            if fits(job):
+                return job
+        if any(job.stage == "base" for job in running):
+            return None
+    whole, cut = [], []
+    for gain, job in open_training_jobs(progress, cost.sizes, preset, running):
         seconds = cost.seconds(job, device)
-        if SAFETY * seconds > seconds_left:
-            continue
-        if job.stage == "base":
-            return job
-        key = (-gain / seconds, job.stage, job.tasks)
-        if best_key is None or key < best_key:
-            best, best_key = job, key
-    return best
+        if job.stage == "shared":
+            return job if seconds_left > 0 else None  # it stops by the clock
+        if fits(job):
+            whole.append((-gain / seconds, job.stage, job.tasks, job))
+        elif job.stage == "ttt" and LEAST_SHARE * seconds + SAFETY * cost.decode_seconds(job, device) <= seconds_left:
+            cut.append((seconds, job.stage, job.tasks, job))
+    return min(whole or cut or [(None,)])[-1]
 
 
-def exhausted(progress: Progress, cost: CostModel, preset: Preset) -> bool:
+def exhausted(progress: Progress, sizes: dict[str, TaskSize], preset: Preset) -> bool:
     """Whether nothing is left to do however much time there were."""
-    return not open_jobs(progress, cost.sizes, preset, set())
+    return not open_base_jobs(progress, sizes) and not open_training_jobs(progress, sizes, preset, set())

@@ -21,6 +21,9 @@ from .data import encode_item
 from .settings import DataConfig, TrainConfig
 
 PAD_TO = 32
+FP16_SCALE = 1024.0
+"""float16 gradients are scaled by this from the first step on: unscaled, 2 % of them vanish (measured at loss 0.6), and a
+GradScaler at its default would skip the first steps of every run (unsloth.md, "T4")."""
 
 
 @dataclass(frozen=True)
@@ -87,6 +90,7 @@ def train(
     masters = [p.detach().float().clone() for p in model.trainable]
     optimiser = torch.optim.AdamW(masters, lr=0.0, betas=(0.9, 0.999), weight_decay=config.weight_decay, foreach=True)
     losses, tokens, ended = [], 0, "planned"
+    scale = FP16_SCALE if model.dtype == torch.float16 else 1.0
     for step, batch in enumerate(planned):
         if out_of_time():
             ended = "deadline"
@@ -100,14 +104,18 @@ def train(
         losses.append(float(loss.detach()))
         if not math.isfinite(losses[-1]):
             raise NonFiniteError(f"loss {losses[-1]} at step {step + 1} of test-time training")
-        loss.backward()
+        (loss * scale).backward()
         with torch.no_grad():
             for master, parameter in zip(masters, model.trainable):
-                master.grad, parameter.grad = parameter.grad.float(), None
-            if config.clip_norm:
-                torch.nn.utils.clip_grad_norm_(masters, config.clip_norm)
-            optimiser.step()
-            torch._foreach_copy_(model.trainable, masters)
+                master.grad, parameter.grad = parameter.grad.float() / scale, None
+            norm = torch.nn.utils.clip_grad_norm_(masters, config.clip_norm or math.inf)
+            if norm.isfinite():
+                optimiser.step()
+                torch._foreach_copy_(model.trainable, masters)
+            elif scale > 1:
+                scale /= 2  # this step's gradients overflowed: it is left out
+            else:
+                raise NonFiniteError(f"gradient is NaN or infinite at step {step + 1} of test-time training")
         tokens += sum(map(len, prompts))
         if is_flat(losses, config):
             ended = "flat"
