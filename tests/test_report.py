@@ -175,6 +175,12 @@ def test_every_outcome_is_told_apart_and_counted(public, tmp_path):
         trained(cut_right, outvoted(cut_right), cut=True),
     ]
     page = report(tmp_path, results, challenges, solutions)
+    # of the four trained to the end: one is outvoted, two never had the answer
+    assert (
+        page.row("oracle")[1:3] == ["2", "2"]
+        and page.row("flattened")[1:3] == ["1", "1"]
+        and page.row("untrained")[1:3] == ["0", "0"]
+    )
     assert page.row(SOLVED)[1:3] == ["2", "22.2%"]
     assert page.row(NOT_SELECTED)[1:3] == ["2", "22.2%"]
     assert page.row(NOT_GENERATED)[1:3] == ["2", "22.2%"]

@@ -11,13 +11,14 @@ from pathlib import Path
 
 import numpy as np
 
-from ..arc.load import Challenges, InputError
+from ..arc.load import Challenges, InputError, Solutions
 from ..arc.score import solved_tests
 from ..arc.task import Grid, grid_key
 from ..arc.view import SYMMETRIES
 from ..decode.candidate import Candidate
 from ..driver.journal import Result, read_lines, result_from_json
 from ..schedule.job import STAGE_NAMES, STAGES
+from ..select.vote import METHODS
 
 NOT_SELECTED, NOT_GENERATED, NOT_REACHED, SOLVED = "not selected", "not generated", "not reached", "solved"
 OUTCOMES = {
@@ -90,6 +91,24 @@ def stage_rows(results: list[Result]) -> list[tuple]:
         tasks = {t for r in mine if r.record.ok and not r.record.cut for t in r.record.job.tasks}
         tokens = sum(sum(r.tokens.values()) + (r.ttt or {}).get("tokens", 0) for r in mine)
         rows.append((STAGE_NAMES[stage], len(mine), len(tasks), seconds, seconds / total, tokens / seconds if seconds else 0.0))
+    return rows
+
+
+def method_rows(run: "Run", solutions: Solutions) -> list[tuple[str, int, int]]:
+    """Per voting method: its name, tasks solved (strict), test outputs solved, by the trained model's candidates alone.
+
+    Only tasks that were trained count. "oracle" takes any candidate, "untrained" the cheap answer.
+    """
+    rows = []
+    tasks = {name: jobs for name, jobs in run.by_task().items() if is_reached(jobs) and name in solutions}
+    methods = METHODS | {"oracle": lambda found: [c.grid for c in found], "untrained": METHODS["flattened"]}
+    for method, select in methods.items():
+        flags = {}
+        for name, jobs in tasks.items():
+            found = [candidates_of(jobs, name, test) for test in range(len(solutions[name]))]
+            kept = [[c for c in test if (c.source == "base") == (method == "untrained")] for test in found]
+            flags[name] = solved_tests([select(test) for test in kept], solutions[name])
+        rows.append((method, sum(map(all, flags.values())), sum(map(sum, flags.values()))))
     return rows
 
 

@@ -28,6 +28,7 @@ from .outcome import (
     Run,
     candidates_of,
     is_reached,
+    method_rows,
     outcome,
     proposals,
     read_run,
@@ -105,6 +106,7 @@ def _page(run: Run, challenges: Challenges, solutions: Solutions | None, answers
         _head(run),
         _score(solutions, answers, outcomes) if solutions else '<p class="dim">No solutions: nothing is scored.</p>',
         _stages(run.results),
+        _methods(run, solutions) if solutions else "",
         _failures(run.results, challenges),
         *_tasks(run, challenges, solutions or {}, answers, outcomes),
         "</main></body></html>\n",
@@ -150,6 +152,16 @@ def _score(solutions: Solutions, answers: Answers, outcomes: dict[str, list[str]
         '<table id="outcomes"><tr><th>test inputs</th><th class="n">count</th><th class="n">share</th><th></th></tr>'
         f"{rows}</table>"
     )
+
+
+def _methods(run: Run, solutions: Solutions) -> str:
+    """What each way of choosing two attempts would have solved."""
+    rows = "".join(
+        f'<tr><td>{method}</td><td class="n">{strict}</td><td class="n">{outputs}</td></tr>'
+        for method, strict, outputs in method_rows(run, solutions)
+    )
+    head = '<tr><th>method</th><th class="n">tasks (strict)</th><th class="n">test outputs</th></tr>'
+    return f'<h2>Voting methods, trained tasks only</h2><table id="methods">{head}{rows}</table>'
 
 
 def _stages(results: list[Result]) -> str:
