@@ -13,6 +13,7 @@ from pathlib import Path
 
 import numpy as np
 
+from .load import Challenges
 from .task import Grid, frozen, to_rows
 
 Answers = dict[str, list[tuple[Grid, Grid]]]
@@ -32,6 +33,14 @@ def placeholder(input_grid: Grid | None = None) -> tuple[Grid, Grid]:
     if input_grid is None:
         input_grid = np.zeros((1, 1))
     return frozen(input_grid), frozen(np.zeros_like(input_grid))
+
+
+def placeholders(challenges: Challenges) -> Answers:
+    """A placeholder for every test input of every task, the faulty ones included."""
+    return {
+        name: [placeholder(challenges.tasks[name].test[i].input if name in challenges.tasks else None) for i in range(count)]
+        for name, count in challenges.num_tests.items()
+    }
 
 
 def write_submission(path: str | os.PathLike, answers: Mapping[str, list[tuple[Grid, Grid]]]) -> None:

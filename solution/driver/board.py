@@ -9,7 +9,7 @@ from collections.abc import Mapping
 
 from ..arc.load import Challenges
 from ..arc.score import Score, score
-from ..arc.submission import placeholder
+from ..arc.submission import Answers, placeholder, placeholders
 from ..arc.task import Grid, grid_key
 from ..decode.candidate import Candidate
 from ..select.vote import METHODS
@@ -23,20 +23,26 @@ class Board:
         self.challenges, self._select = challenges, METHODS[method]
         self._found: dict[str, dict[tuple[str, int], list[list[Candidate]]]] = {}
         self.faults: Counter = Counter()
-        self.answers: dict[str, list[tuple[Grid, Grid]]] = {}
-        for name, count in challenges.num_tests.items():
-            task = challenges.tasks.get(name)
-            self.answers[name] = [placeholder(task.test[i].input if task else None) for i in range(count)]
+        self._answers = placeholders(challenges)
+        self._changed: set[str] = set()  # tasks whose attempts are to be chosen anew
 
     def add(self, result: Result) -> None:
-        """Take a result in and choose its tasks' attempts anew."""
+        """Take a result in; its tasks' attempts are chosen when they are next asked for."""
         job = result.record.job
         for name, tests in result.candidates.items():
             if name in self.challenges.tasks:
                 self._found.setdefault(name, {})[job.stage, job.first_view] = tests
-                self.answers[name] = [self._attempts(name, i) for i in range(len(self.answers[name]))]
+                self._changed.add(name)
         for counts in result.faults.values():
             self.faults.update(counts)
+
+    @property
+    def answers(self) -> Answers:
+        """The two attempts for every test input of every task, as things stand."""
+        for name in sorted(self._changed):
+            self._answers[name] = [self._attempts(name, i) for i in range(len(self._answers[name]))]
+        self._changed.clear()
+        return self._answers
 
     def candidates(self, name: str, test: int, trained: bool | None = None) -> list[Candidate]:
         """Candidates of one test input; `trained` keeps those from before (False) or after (True) training."""

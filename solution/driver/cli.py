@@ -21,7 +21,7 @@ from ..arc.load import (
     public_evaluation,
     public_training,
 )
-from ..arc.submission import OutputError, placeholder, validate_submission, write_submission
+from ..arc.submission import OutputError, placeholders, validate_submission, write_submission
 from ..preset import PRESETS
 from .clock import Clock, parse_duration
 
@@ -129,8 +129,4 @@ def main(arguments: list[str] | None = None) -> int:
 
 def write_placeholders(path: Path, challenges: Challenges) -> None:
     """A complete, valid submission before anything else is done."""
-    answers = {}
-    for name, count in challenges.num_tests.items():
-        task = challenges.tasks.get(name)
-        answers[name] = [placeholder(task.test[i].input if task else None) for i in range(count)]
-    write_submission(path, answers)
+    write_submission(path, placeholders(challenges))
