@@ -10,6 +10,7 @@ import json
 import logging
 import os
 import queue
+import shutil
 import sys
 
 import numpy as np
@@ -57,7 +58,7 @@ def start(options: argparse.Namespace, found: Input, chosen: list[str], clock: C
             {"kind": "end", "seconds": round(clock.elapsed(), 2), "budget": clock.budget, "ended": outcome.ended}
         )
         report = setup.journal.path.with_name("report.html")
-        write_report(report, setup.journal.path, found.challenges, found.solutions, setup.board.answers)
+        write_report(report, setup.journal.path, found.challenges, setup.solutions, setup.board.answers)
         log.info("report: %s", report)
     except Exception as error:
         log.exception("the run broke off, the submission holds what was answered: %s", error)
@@ -95,11 +96,15 @@ def prepare(
     journal = Journal(folder / "journal.jsonl", identity, options.fresh)
     if journal.put_aside:
         log.info("the journal of another run is now %s", journal.put_aside)
-    if journal.results:
+    if not journal.results:
+        shutil.rmtree(folder / "adapters", ignore_errors=True)  # another run's
+    else:
         log.info("going on from %d earlier jobs in %s", len(journal.results), journal.path)
 
+    # Scored are the tasks to solve: the placeholders of the others would only blur it.
+    solutions = {name: found.solutions[name] for name in chosen} if found.solutions and chosen else None
     setup = Setup(
-        found.challenges, found.solutions, {n: task_size(t) for n, t in tasks.items()}, preset,
+        found.challenges, solutions, {n: task_size(t) for n, t in tasks.items()}, preset,
         Board(found.challenges, preset.select), journal, options.output, clock,
     )  # fmt: skip
     replay(setup)

@@ -4,11 +4,15 @@ In:  a `Job` and an `AdaptedModel`. Out: a `Result`. The same job gives the same
 Not here: which job (`schedule`), threads and failures (`worker`).
 """
 
+import hashlib
+import logging
+import re
 import time
 from collections.abc import Callable
 from dataclasses import replace
 from pathlib import Path
 
+from safetensors import SafetensorError
 from safetensors.torch import load_file, save_file
 
 from ..arc.task import Task
@@ -26,6 +30,7 @@ from ..ttt.train import Trained, train
 from .journal import Result
 
 SHARED = "shared-adapter"
+log = logging.getLogger("solution")
 
 
 class Solver:
@@ -60,7 +65,7 @@ class Solver:
         kept = self._kept(SHARED if self.preset.shared_adapter else name)
         if self.preset.shared_adapter and not kept.exists():
             self.model.reset()  # its training failed: what is left is the untrained model
-        elif self.preset.shared_adapter or (job.stage == "views" and kept.exists()):
+        elif self.preset.shared_adapter or (job.stage == "views" and job.attempt == 0 and kept.exists()):
             self.model.load_adapter(load_file(kept))
         else:  # the kept adapter may be gone; training again gives the same one
             trained = self._train_task(task, job.attempt, train_out_of_time)
@@ -87,14 +92,18 @@ class Solver:
         return trained
 
     def _keep(self, name: str) -> None:
-        """Store the adapter as it is now, whole or not at all."""
-        self.adapters.mkdir(parents=True, exist_ok=True)
+        """Store the adapter as it is now, whole or not at all; without room for it, it will be trained again if needed."""
         aside = self._kept(name).with_suffix(f".{self.device.replace(':', '-')}.part")
-        save_file(self.model.adapter(), aside)
-        aside.replace(self._kept(name))
+        try:
+            self.adapters.mkdir(parents=True, exist_ok=True)
+            save_file(self.model.adapter(), aside)
+            aside.replace(self._kept(name))
+        except (OSError, SafetensorError) as error:
+            log.warning("the adapter of %s could not be kept: %s", name, error)
 
     def _kept(self, name: str) -> Path:
-        return self.adapters / f"{name}.safetensors"
+        plain = re.fullmatch(r"[0-9A-Za-z_-]{1,64}", name)  # ids are the user's: they may be no file names
+        return self.adapters / f"{name if plain else hashlib.sha256(name.encode()).hexdigest()}.safetensors"
 
     def _result(self, job: Job, decodings: dict[str, Decoding], trained: Trained | None) -> Result:
         cut = any(d.cut for d in decodings.values()) or (trained is not None and trained.ended == "deadline")
