@@ -34,7 +34,7 @@ class TrainConfig:
     `flat_window` before by the share `flat_gain`, or is below `flat_loss`; 0 never stops early.
     """
 
-    steps: int = 48
+    steps: int = 32
     epochs: int = 100
     batch_size: int = 8
     batch_tokens: int = 8192
