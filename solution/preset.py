@@ -13,7 +13,7 @@ class Preset:
 
     `base`: how the breadth pass shows a task, one identity view before any training. `first_views`: views decoded right
     after TTT. `more_views`, `rounds`: views added per round, and rounds at most, where the votes disagree.
-    `agreement`: the share of candidates behind the first attempt above which no further views are decoded.
+    `agreement`: the share of views that gave the most frequent grid from which on no further views are decoded.
     `select`: a name of `select.vote.METHODS`. `shared_adapter`: ablation, one adapter trained on all tasks (feature 10).
     """
 

@@ -78,7 +78,7 @@ def test_a_whole_run_answers_scores_and_says_what_it_did(three):
     assert validate_submission(folder / "submission.json", {n: len(t.test) for n, t in tasks.items()}) == []
     text = (folder / "submission.log").read_text()
     for words in (
-        "score, before training: strict",
+        "score, one view, before training: strict",
         "score, submission: strict",
         "everything was done",
         "first model answer after",

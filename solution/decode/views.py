@@ -40,7 +40,7 @@ def plan_view(task: Task, number: int, config: DecodeConfig, seed: int) -> View:
     """
     if number < 8:
         return View(number)
-    rng = np.random.default_rng([seed, number, *task.id.encode()])
+    rng = np.random.default_rng([seed, number, *task.id.encode("utf-8", "surrogatepass")])
     order = random_order(rng, len(task.train))
     return View(number % 8, random_colours(rng), order) if config.permute_colours else View(number % 8, order=order)
 

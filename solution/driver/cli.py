@@ -74,6 +74,8 @@ def read_input(options: argparse.Namespace) -> Input:
         if source is None and KAGGLE_INPUT.is_dir():
             source = str(KAGGLE_INPUT)
         else:
+            if options.solutions:
+                raise InputError("--solutions needs --input: the public sets bring their own")
             challenges, solutions = public_training() if source == "training" else public_evaluation()
             return Input(challenges, solutions, f"ARC-AGI-1 public {source or 'evaluation'} set")
     path = find_file(source, TEST_CHALLENGES) if os.path.isdir(source) else Path(source)
@@ -105,6 +107,8 @@ def main(arguments: list[str] | None = None) -> int:
         clock = Clock(parse_duration(options.budget))
         found = read_input(options)
         chosen = choose_tasks(options, found.challenges)
+        if options.output.suffix in (".log", ".run"):
+            raise InputError(f"--output: {options.output} would be the run's own log or folder")
         options.output.parent.mkdir(parents=True, exist_ok=True)
         if validate_submission(options.output, found.challenges.num_tests):  # else it is an earlier run's, better than nothing
             write_placeholders(options.output, found.challenges)

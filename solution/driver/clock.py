@@ -10,6 +10,8 @@ import threading
 import time
 from pathlib import Path
 
+MAX_AGE = 600.0
+"""Seconds that may lie between the start of the process and the making of its clock."""
 WATCHDOG_SECONDS = 0.5
 """How long before the end of the budget the watchdog ends the process."""
 
@@ -42,21 +44,25 @@ class Clock:
 
         def wait():
             time.sleep(max(0.0, self.left() - WATCHDOG_SECONDS))
-            print(f"budget of {format_seconds(self.budget)} is over: stopping as things stand", file=sys.stderr)
-            sys.stdout.flush()
-            sys.stderr.flush()
             os._exit(0)
 
-        threading.Thread(target=wait, name="watchdog", daemon=True).start()
+        def warn():
+            time.sleep(max(0.0, self.left() - 2 * WATCHDOG_SECONDS))
+            print(f"budget of {format_seconds(self.budget)} is over: stopping as things stand", file=sys.stderr, flush=True)
+
+        for job in (wait, warn):  # apart, so that a blocked or broken terminal cannot keep the process alive
+            threading.Thread(target=job, name="watchdog", daemon=True).start()
 
 
 def _process_age() -> float:
-    """Seconds since this process was started, from /proc; 0 where there is none."""
+    """Seconds since this process was started, from /proc; 0 where that gives none that can be."""
     try:
         ticks = float(Path("/proc/self/stat").read_text().rsplit(")", 1)[1].split()[19])
-        return float(Path("/proc/uptime").read_text().split()[0]) - ticks / os.sysconf("SC_CLK_TCK")
+        age = float(Path("/proc/uptime").read_text().split()[0]) - ticks / os.sysconf("SC_CLK_TCK")
     except (OSError, ValueError, IndexError):
         return 0.0
+    # In a container the uptime can be its own and the start time the host's: what cannot be is not believed.
+    return age if 0 <= age < MAX_AGE else 0.0
 
 
 def parse_duration(text: str) -> float:

@@ -82,22 +82,35 @@ class Journal:
     """Open for appending; `results` are those of the earlier runs that this one goes on from."""
 
     def __init__(self, path: Path, identity: dict, fresh: bool = False):
-        """`identity`: what the results depend on. A journal with another identity, or any under `fresh`, is renamed aside;
-        `put_aside` is then its new name. A last line that a kill cut short is dropped."""
+        """`identity`: what the results depend on. A journal with another identity, a damaged one, or any under `fresh`, is
+        renamed aside; `put_aside` is then its new name. A last line that a kill cut short is dropped."""
         self.path = path
         self.put_aside: Path | None = None
         self.results: list[Result] = []
         path.parent.mkdir(parents=True, exist_ok=True)
-        lines, good_bytes = read_lines(path) if path.exists() else ([], 0)
-        if path.exists() and (fresh or not lines or lines[0].get("identity") != identity):
+        if path.exists() and not (not fresh and self._replay(identity)):
+            self.results = []
             self.put_aside = _free_name(path)
             path.rename(self.put_aside)
-            lines, good_bytes = [], 0
+        new = not path.exists()
         self._file = open(path, "ab")
-        self._file.truncate(good_bytes)
-        if not lines:
+        if new:
             self.append({"kind": "run", "identity": identity})
-        self.results = [result_from_json(line) for line in lines if line.get("kind") == "job"]
+
+    def _replay(self, identity: dict) -> bool:
+        """Read the results of the journal that is there, and cut off a last line that is not whole; False where it is
+        another run's, or damaged in its middle."""
+        lines, good_bytes = read_lines(self.path)
+        if not lines or lines[0].get("identity") != identity:
+            return False
+        if b"\n" in self.path.read_bytes()[good_bytes:].rstrip(b"\n"):
+            return False
+        try:
+            self.results = [result_from_json(line) for line in lines if line.get("kind") == "job"]
+        except (KeyError, TypeError, ValueError):
+            return False
+        os.truncate(self.path, good_bytes)
+        return True
 
     def append(self, value: dict) -> None:
         """Write one line and wait until it is on the disk."""

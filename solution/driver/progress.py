@@ -24,7 +24,10 @@ class _ThroughBar(logging.StreamHandler):
     """Writes log lines above the bar instead of through it."""
 
     def emit(self, record):
-        tqdm.write(self.format(record), file=sys.stderr)
+        try:
+            tqdm.write(self.format(record), file=sys.stderr)
+        except OSError:  # nobody reads the terminal any more: the log file does
+            pass
 
 
 def set_up_logging(path) -> None:

@@ -12,9 +12,9 @@ from dataclasses import dataclass, field
 from pathlib import Path
 
 from ..arc.load import Challenges, Solutions
-from ..arc.submission import write_submission
+from ..arc.submission import OutputError, write_submission
 from ..preset import Preset
-from ..schedule.allocate import SAFETY, SHARED_SHARE, exhausted, next_job
+from ..schedule.allocate import CUT_SAFETY, SHARED_SHARE, exhausted, next_job
 from ..schedule.cost import CostModel
 from ..schedule.job import Job, Progress, TaskSize
 from .board import Board
@@ -27,6 +27,9 @@ log = logging.getLogger("solution")
 
 WRITE_EVERY = 2.0
 """Seconds between two writes of the submission file, at the least."""
+SICK_AFTER = 4
+"""A worker that fails so many times in a row gets no more jobs while there is another; from the last but one on, its
+failures are not held against the tasks."""
 LAST_WAIT = 0.5
 """Share of the reserve that cut jobs have to hand in what they found."""
 
@@ -57,10 +60,11 @@ class Outcome:
 
 
 def replay(setup: Setup) -> None:
-    """Take the journal's earlier results into board and progress."""
+    """Take the journal's earlier results into board and progress. Earlier failures are forgotten: a new process may fare
+    better."""
     for result in setup.journal.results:
-        setup.progress.add(result.record)
         if result.record.ok:
+            setup.progress.add(result.record)
             setup.board.add(result)
 
 
@@ -73,6 +77,7 @@ def run(setup: Setup, workers: list[Worker], finished: queue.Queue) -> Outcome:
     reserve = setup.clock.reserve(len(setup.board.answers))
     outcome = Outcome([], "budget", cost)
     busy: dict[Worker, Job] = {}
+    streak = dict.fromkeys(workers, 0)  # failures in a row
     idle = list(workers)
     last_write = time.monotonic()
     dirty = True
@@ -86,7 +91,7 @@ def run(setup: Setup, workers: list[Worker], finished: queue.Queue) -> Outcome:
                 now = time.monotonic()
                 train_for = left
                 if job.stage == "ttt":
-                    train_for = left - SAFETY * cost.decode_seconds(job, worker.device)
+                    train_for = left - CUT_SAFETY * cost.decode_seconds(job, worker.device)
                 elif job.stage == "shared":
                     train_for = SHARED_SHARE * left
                 worker.assignments.put(Assignment(job, now + train_for, now + left))
@@ -103,8 +108,13 @@ def run(setup: Setup, workers: list[Worker], finished: queue.Queue) -> Outcome:
                 bar.update(outcome.results, left)
                 continue
             job = busy.pop(worker)
-            idle.append(worker)
-            take(setup, result)
+            streak[worker] = 0 if result.record.ok else streak[worker] + 1
+            others = bool(idle or busy)
+            if streak[worker] >= SICK_AFTER and others:
+                log.error("%s failed %d times in a row and gets no more jobs: %s", worker.device, streak[worker], result.error)
+            else:
+                idle.append(worker)
+            take(setup, result, blame_job=not others or streak[worker] < SICK_AFTER - 1)
             outcome.results.append(result)
             if result.record.ok:
                 dirty = True
@@ -113,20 +123,33 @@ def run(setup: Setup, workers: list[Worker], finished: queue.Queue) -> Outcome:
                 if not result.record.cut:
                     cost.observe(job, worker.device, result.record.seconds)
             if dirty and time.monotonic() - last_write > WRITE_EVERY:
-                write_submission(setup.output, setup.board.answers)
-                last_write, dirty = time.monotonic(), False
+                last_write, dirty = time.monotonic(), not write(setup)
             bar.update(outcome.results, left)
-    write_submission(setup.output, setup.board.answers)
+    write(setup)
     for worker in workers:
         worker.stop()
     return outcome
 
 
-def take(setup: Setup, result: Result) -> None:
-    """Journal a result first, then let it count."""
-    setup.journal.append(result_to_json(result))
-    setup.progress.add(result.record)
+def write(setup: Setup) -> bool:
+    """Write the submission as it stands; False where that fails, which loses nothing: the file before it still stands."""
+    try:
+        write_submission(setup.output, setup.board.answers)
+    except OutputError as error:
+        log.error("%s (the submission written before still stands)", error)
+        return False
+    return True
+
+
+def take(setup: Setup, result: Result, blame_job: bool = True) -> None:
+    """Journal a result first, then let it count. A failure of a worker that keeps failing is not held against the job."""
+    try:
+        setup.journal.append(result_to_json(result))
+    except OSError as error:
+        log.error("%s: cannot be written (%s); a restart will not know of this job", setup.journal.path, error.strerror)
     record = result.record
+    if record.ok or blame_job:
+        setup.progress.add(record)
     if not record.ok:
         names = ", ".join(record.job.tasks)
         log.warning("%s of %s failed (attempt %d): %s", record.job.stage, names, record.job.attempt + 1, result.error)

@@ -16,7 +16,6 @@ import sys
 import numpy as np
 
 from ..arc.load import InputError
-from ..arc.submission import OutputError, write_submission
 from ..arc.task import Task, grid_key
 from ..codec.arc16 import num_tokens, task_tokens
 from ..models.adapted import NonFiniteError
@@ -33,7 +32,7 @@ from .clock import Clock, format_seconds
 from .devices import threads_per_worker, torch_device
 from .journal import Journal
 from .progress import set_up_logging
-from .run import Setup, replay, run
+from .run import Setup, replay, run, write
 from .solve import Solver
 from .summary import summary
 from .worker import Worker
@@ -48,7 +47,7 @@ def start(options: argparse.Namespace, found: Input, chosen: list[str], clock: C
     """
     try:
         setup, workers, finished, planned = prepare(options, found, chosen, clock, names, backend)
-    except (InputError, OutputError, WeightsError, NonFiniteError) as error:
+    except (InputError, OSError, WeightsError, NonFiniteError) as error:
         print(f"submission.py: {error}", file=sys.stderr)
         return 2
     try:
@@ -62,7 +61,7 @@ def start(options: argparse.Namespace, found: Input, chosen: list[str], clock: C
         log.info("report: %s", report)
     except Exception as error:
         log.exception("the run broke off, the submission holds what was answered: %s", error)
-        write_submission(options.output, setup.board.answers)
+        write(setup)
     log.info("submission: %s\nlog: %s", options.output, options.output.with_suffix(".log"))
     if not all(worker.join(0.2) for worker in workers):
         # A worker is still inside a long operation: its result is not wanted, and waiting for it could cost the budget.
@@ -95,7 +94,7 @@ def prepare(
     identity = run_identity(weights, preset.as_dict(), options.seed, tasks, str(models[0].dtype), backend)
     journal = Journal(folder / "journal.jsonl", identity, options.fresh)
     if journal.put_aside:
-        log.info("the journal of another run is now %s", journal.put_aside)
+        log.info("the journal there was another run's, damaged or not wanted, and is now %s", journal.put_aside)
     if not journal.results:
         shutil.rmtree(folder / "adapters", ignore_errors=True)  # another run's
     else:
@@ -121,10 +120,11 @@ def run_identity(weights: WeightSet, preset: dict, seed: int, tasks: dict[str, T
     """What a job's result depends on. A journal is gone on with only under the same identity."""
     content = hashlib.sha256()
     for name, task in sorted(tasks.items()):
-        content.update(name.encode())
+        content.update(name.encode("utf-8", "surrogatepass"))
         for pair in (*task.train, *task.test):
             content.update(grid_key(pair.input) + (grid_key(pair.output) if pair.output is not None else b"?"))
     identity = {
+        "format": 1,
         "weights": weights.fingerprint, "preset": preset, "seed": seed, "tasks": content.hexdigest(), "dtype": dtype,
         "backend": backend,
     }  # fmt: skip

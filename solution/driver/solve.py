@@ -73,14 +73,23 @@ class Solver:
         numbers = range(job.first_view, job.first_view + job.num_views)
         views = [(task, number, plan_view(task, number, config, self.seed)) for number in numbers]
         decodings = decode_views(DenseLlama(self.model), self.model.codec, views, config, "ttt", out_of_time)
-        return self._result(job, decodings, trained)
+        result = self._result(job, decodings, trained)
+        if not self.preset.shared_adapter:
+            self._keep_or_forget(job, result.record)
+        return result
 
     def _train_task(self, task: Task, attempt: int, out_of_time) -> Trained:
         config, data = smaller_training(self.preset, attempt)
-        trained = train(self.model, build(task, data, self.model.codec, self.seed), data, config, self.seed, out_of_time)
-        if trained.ended != "deadline" and self.preset.rounds:
-            self._keep(task.id)
-        return trained
+        items = build(task, data, self.model.codec, self.seed) if config.steps else []
+        return train(self.model, items, data, config, self.seed, out_of_time)
+
+    def _keep_or_forget(self, job: Job, record: Record) -> None:
+        """Store a task's adapter only where the votes disagree and further views may follow; remove it after them."""
+        (name,) = job.tasks
+        if job.stage == "ttt" and self.preset.rounds and not record.cut and record.agreement[name] < self.preset.agreement:
+            self._keep(name)
+        elif job.stage == "views" and self.preset.rounds == 1:
+            self._kept(name).unlink(missing_ok=True)
 
     def _train_shared(self, attempt: int, out_of_time) -> Trained:
         """One adapter on the D_TTT of every task, as many steps as all the tasks' own trainings together would take."""
@@ -103,11 +112,16 @@ class Solver:
 
     def _kept(self, name: str) -> Path:
         plain = re.fullmatch(r"[0-9A-Za-z_-]{1,64}", name)  # ids are the user's: they may be no file names
-        return self.adapters / f"{name if plain else hashlib.sha256(name.encode()).hexdigest()}.safetensors"
+        return (
+            self.adapters / f"{name if plain else hashlib.sha256(name.encode('utf-8', 'surrogatepass')).hexdigest()}.safetensors"
+        )
 
     def _result(self, job: Job, decodings: dict[str, Decoding], trained: Trained | None) -> Result:
         cut = any(d.cut for d in decodings.values()) or (trained is not None and trained.ended == "deadline")
-        shares = {name: min(map(agreement, d.candidates)) for name, d in decodings.items()}  # the least sure test input
+        # Of all views decoded, not only of those that became a grid; of the least sure test input.
+        shares = {
+            name: min(agreement(test) * len(test) for test in d.candidates) / job.num_views for name, d in decodings.items()
+        }
         tokens = {
             "prompt": sum(d.prompt_tokens for d in decodings.values()),
             "new": sum(d.new_tokens for d in decodings.values()),

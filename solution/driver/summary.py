@@ -30,13 +30,13 @@ def summary(setup: Setup, outcome: Outcome, planned: dict[str, float]) -> str:
         lines.append(f"task {name} is broken and got a placeholder: {fault.reason}")
     if setup.board.faults:
         lines.append("answers that were no grid: " + ", ".join(f"{name} {n}" for name, n in sorted(setup.board.faults.items())))
-    ended = "everything was done" if outcome.ended == "done" else "the budget was used"
+    ended = "everything was done" if outcome.ended == "done" else "the clock left no room for more"
     lines.append(f"ended after {format_seconds(setup.clock.elapsed())} of {format_seconds(setup.clock.budget)}: {ended}")
     if outcome.first_answer is not None:
         lines.append(f"first model answer after {outcome.first_answer:.1f}s")
     if setup.solutions is not None:
         before, after = setup.board.score_before_training(setup.solutions), setup.board.score(setup.solutions)
-        for name, score in (("before training", before), ("submission", after)):
+        for name, score in (("one view, before training", before), ("submission", after)):
             low, high = bootstrap_interval([all(f) for f in score.solved.values()])
             strict = f"strict {score.strict} of {score.tasks} tasks ({score.strict_share:.2%}, 95% {low:.2%} to {high:.2%})"
             partial = f"partial {score.outputs_solved} of {score.outputs} outputs ({score.partial_share:.2%})"

@@ -39,14 +39,14 @@ class Worker:
 
     def _run(self) -> None:
         torch.set_num_threads(self._threads)  # per thread under OpenMP
-        if self.device.startswith("cuda"):
-            torch.cuda.set_device(self.device)
         while (assignment := self.assignments.get()) is not None:
             self._results.put((self, self._do(assignment)))
 
     def _do(self, assignment: Assignment) -> Result:
         start = time.monotonic()
         try:
+            if self.device.startswith("cuda"):
+                torch.cuda.set_device(self.device)
             return self._solve(
                 assignment.job, lambda: time.monotonic() > assignment.train_until, lambda: time.monotonic() > assignment.until
             )

@@ -76,9 +76,9 @@ def quantize_folder(state: dict[str, torch.Tensor], config: dict, folder: Path, 
 
 
 def read_dense(folder: Path, dtype: torch.dtype) -> dict[str, torch.Tensor]:
-    """Every tensor of a folder's safetensors files by name, 4-bit ones dequantized, on the CPU in `dtype`."""
+    """Every tensor of a folder's model*.safetensors files by name, 4-bit ones dequantized, on the CPU in `dtype`."""
     raw = {}
-    for path in sorted(folder.glob("*.safetensors")):
+    for path in sorted(folder.glob("model*.safetensors")):
         with safe_open(path, framework="pt") as file:
             raw |= {name: file.get_tensor(name) for name in file.keys()}
     dense = {}

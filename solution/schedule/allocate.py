@@ -14,6 +14,8 @@ from .job import MAX_ATTEMPTS, Job, Progress, TaskSize
 
 SAFETY = 1.3
 """A job is started only if it fits with this factor on its predicted seconds."""
+CUT_SAFETY = 3.0
+"""The same for the decoding that has to follow a training which the clock will cut: cut too, it would leave nothing."""
 LEAST_SHARE = 0.3
 """Where no training fits whole, the shortest is started all the same if the clock leaves it this share: the last seconds of
 a budget are worth a training cut short, not nothing."""
@@ -46,11 +48,12 @@ def solve_chance(size: TaskSize) -> float:
 
 def retries(progress: Progress, job: Job) -> list[Job]:
     """The job as it is now to be tried: itself, smaller after a failure (a base batch task by task), nothing when given up."""
-    attempt = progress.failures.get((job.stage, job.tasks, job.first_view), 0)
-    if attempt == 0:
-        return [job]
-    if job.stage == "base" and len(job.tasks) > 1:
+    if len(job.tasks) > 1:
+        # Any failure, of this batch or of whatever part of it was tried, ends the batching.
+        if not any(stage == "base" and set(tasks) & set(job.tasks) for stage, tasks, _ in progress.failures):
+            return [job]
         return [piece for task in job.tasks for piece in retries(progress, Job("base", (task,)))]
+    attempt = progress.failures.get((job.stage, job.tasks, job.first_view), 0)
     return [replace(job, attempt=attempt)] if attempt < MAX_ATTEMPTS else []
 
 
@@ -102,7 +105,7 @@ def next_job(
     if base:
         busy = {task for job in running for task in job.tasks}
         free = [job for job in base if not busy & set(job.tasks)]
-        singles = (Job("base", (task,)) for job in free if job.attempt == 0 for task in job.tasks)
+        singles = (Job("base", (task,)) for job in free if len(job.tasks) > 1 for task in job.tasks)
         for job in (*free, *singles):
             if fits(job):
                 return job
@@ -115,7 +118,7 @@ def next_job(
             return job if seconds_left > 0 else None  # it stops by the clock
         if fits(job):
             whole.append((-gain / seconds, job.stage, job.tasks, job))
-        elif job.stage == "ttt" and LEAST_SHARE * seconds + SAFETY * cost.decode_seconds(job, device) <= seconds_left:
+        elif job.stage == "ttt" and LEAST_SHARE * seconds + CUT_SAFETY * cost.decode_seconds(job, device) <= seconds_left:
             cut.append((seconds, job.stage, job.tasks, job))
     return min(whole or cut or [(None,)])[-1]
 

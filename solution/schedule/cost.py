@@ -14,6 +14,8 @@ ATTENTION_TOKENS = 3000
 """Context length at which attention costs as much as the rest of a small Llama (hidden 256): measured, see the log."""
 STEP_PASSES = 8
 """A decoding step's cost for one row, in token-passes: it is bound by launches and memory, not arithmetic."""
+TRANSFORMATIONS = {"none": 1, "symmetries": 8, "paper": 24}
+"""Versions of an item, itself included, before permutations (`ttt.data`, `arc.transforms`)."""
 FIRST_GUESS = 10000.0
 """Token-passes a second before anything was measured (one CPU core, 6M parameters)."""
 
@@ -31,8 +33,11 @@ def decode_work(size: TaskSize, views: int, max_prompt_tokens: int) -> float:
 def train_work(size: TaskSize, preset: Preset) -> float:
     """Token-passes of a task's whole test-time training."""
     batch = max(1, min(preset.train.batch_size, preset.train.batch_tokens // max(1, size.item_tokens)))
-    num_items = size.num_train * (1 + 7 * (preset.data.transformations != "none")) * (1 + preset.data.permutations)
-    epochs_end = preset.train.epochs * -(-min(num_items, preset.data.max_items) // batch)
+    variants = TRANSFORMATIONS[preset.data.transformations] * (1 + preset.data.permutations)
+    held_out = size.num_train
+    if preset.data.kind == "leave_one_out" and held_out * variants < preset.data.max_items and held_out > 2:
+        held_out *= size.num_train  # leave-two-out fills up
+    epochs_end = preset.train.epochs * -(-min(held_out * variants, preset.data.max_items) // batch)
     steps = min(preset.train.steps, epochs_end)
     return 3 * steps * batch * _passes(size.item_tokens, size.item_tokens)
 

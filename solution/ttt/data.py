@@ -39,7 +39,7 @@ def build(task: Task, config: DataConfig, codec: Arc16, seed: int) -> list[Task]
     """
     if config.kind not in KINDS:
         raise ValueError(f"D_TTT kind {config.kind!r} is not one of {KINDS}")
-    rng = np.random.default_rng([seed, *task.id.encode()])
+    rng = np.random.default_rng([seed, *task.id.encode("utf-8", "surrogatepass")])
     alone = [Task(task.id, (), (pair,)) for pair in task.train]
     if config.kind == "end_to_end" or len(task.train) == 1:
         levels = [alone]
