@@ -6,7 +6,9 @@ import queue
 import signal
 import subprocess
 import sys
+import threading
 import time
+from dataclasses import replace
 from pathlib import Path
 
 import pytest
@@ -15,7 +17,8 @@ from solution.arc.load import load_challenges, public_evaluation, public_trainin
 from solution.arc.submission import validate_submission
 from solution.arc.task import to_rows
 from solution.driver.clock import Clock, format_seconds, parse_duration
-from solution.driver.journal import Journal, read_lines, result_from_json, result_to_json
+from solution.driver.journal import Journal, JournalBusy, read_lines, result_from_json, result_to_json
+from solution.driver.run import SICK_AFTER
 from solution.driver.setup import task_size
 from solution.preset import DEFAULT
 
@@ -198,7 +201,8 @@ def in_process(tmp_path):
     preset = PRESETS["test"]
 
     def start(break_job, devices=("cpu:0", "cpu:1")):
-        journal = Journal(tmp_path / "journal.jsonl", {"test": 1}, fresh=True)
+        folder = tmp_path / f"run-{len(list(tmp_path.iterdir()))}"
+        journal = Journal(folder / "journal.jsonl", {"test": 1})
         sizes = {n: task_size(t) for n, t in challenges.tasks.items()}
         setup = Setup(
             challenges, solutions, sizes, preset, Board(challenges, preset.select), journal, tmp_path / "s.json", Clock(600)
@@ -252,6 +256,78 @@ def test_a_failure_that_passes_is_retried_smaller_and_answered(in_process):
     assert sum(r.record.job.attempt == 1 and r.record.ok for r in outcome.results) == 3
 
 
+def test_a_sick_device_is_retired_and_its_failures_are_not_held_against_the_tasks(in_process):
+    devices = threading.local()
+    lock, seen = threading.Lock(), {}
+
+    def second_device_dies(job):
+        with lock:
+            devices.number = getattr(devices, "number", None) or len(seen) + 1
+            seen[devices.number] = seen.get(devices.number, 0) + 1
+        if devices.number == 2:
+            raise RuntimeError("CUDA error: an illegal memory access was encountered")
+
+    setup, outcome = in_process(second_device_dies)
+    failed = [r for r in outcome.results if not r.record.ok]
+    assert outcome.ended == "done" and setup.progress.trained == set(setup.sizes)
+    assert len(failed) <= SICK_AFTER and len({r.record.device for r in failed}) <= 1
+
+
+def test_a_full_disk_costs_the_journal_not_the_run(in_process, monkeypatch):
+    def full(self, value):
+        raise OSError(28, "No space left on device")
+
+    monkeypatch.setattr(Journal, "append", full)
+    with pytest.raises(OSError):  # nothing has begun: better to say so now
+        in_process(lambda job: None)
+    monkeypatch.undo()
+    calls = []
+
+    def full_later(self, value, append=Journal.append):
+        calls.append(value)
+        if len(calls) > 2:
+            raise OSError(28, "No space left on device")
+        append(self, value)
+
+    monkeypatch.setattr(Journal, "append", full_later)
+    setup, outcome = in_process(lambda job: None)
+    assert outcome.ended == "done" and setup.progress.trained == set(setup.sizes) and len(calls) > 4
+
+
+def test_two_runs_cannot_write_one_journal(tmp_path):
+    first = Journal(tmp_path / "j.jsonl", {"seed": 0})
+    with pytest.raises(JournalBusy, match="another run is writing here"):
+        Journal(tmp_path / "j.jsonl", {"seed": 0})
+    first.close()
+    Journal(tmp_path / "j.jsonl", {"seed": 0}).close()
+
+
+def test_a_journal_damaged_in_its_middle_is_put_aside_whole(three, tmp_path):
+    folder, _, _ = three
+    good = (folder / "submission.run" / "journal.jsonl").read_bytes().splitlines(keepends=True)
+    identity = json.loads(good[0])["identity"]
+    for damaged in ([good[0], b"gar\xffbage\n", *good[1:]], [good[0], b'{"kind":"job","record":{}}\n', *good[1:]]):
+        path = tmp_path / "journal.jsonl"
+        path.write_bytes(b"".join(damaged))
+        journal = Journal(path, identity)
+        assert journal.results == [] and journal.put_aside.read_bytes() == b"".join(damaged)
+        journal.close()
+    path.write_bytes(b"".join(good) + b'{"kind":"jo')
+    journal = Journal(path, identity)
+    assert len(journal.results) == len(good) - 2 and journal.put_aside is None and path.read_bytes() == b"".join(good)
+    journal.close()
+
+
+def test_odd_task_ids_are_no_file_names(tmp_path):
+    tasks, _ = smallest_training_tasks(2)
+    odd = {name: replace(task, id=name) for name, task in zip(("../x", "a/b\u00e9" * 60), tasks.values())}
+    write_input(tmp_path, odd)
+    done = go(tmp_path, "--devices", "cpu", "--budget", "5m", "--preset", "test")
+    assert done.returncode == 0 and "failed" not in done.stderr
+    assert validate_submission(tmp_path / "submission.json", {n: 1 for n in odd}) == []
+    assert not list(tmp_path.glob("*.safetensors")) and not list((tmp_path / "submission.run").glob("*.safetensors"))
+
+
 def test_results_survive_the_journal_unchanged(three):
     folder, _, _ = three
     for line in job_lines(folder):
@@ -268,8 +344,6 @@ def test_a_journal_of_other_weights_seed_or_preset_is_put_aside(tmp_path):
     other = Journal(path, {"seed": 1})
     assert other.put_aside == tmp_path / "j.jsonl.1" and other.put_aside.exists() and other.results == []
     other.close()
-    path.write_bytes(b"garbage\n")
-    assert Journal(path, {"seed": 1}).put_aside == tmp_path / "j.jsonl.2"
 
 
 @pytest.mark.parametrize(

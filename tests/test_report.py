@@ -132,7 +132,8 @@ def report(folder, results, challenges, solutions, end=END) -> Page:
         if result.record.ok:
             board.add(result)
     path = write_report(folder / "report.html", journal, challenges, solutions, board.answers)
-    assert path == folder / "report.html" and sorted(p.name for p in folder.iterdir()) == ["journal.jsonl", "report.html"]
+    assert path == folder / "report.html"
+    assert sorted(p.name for p in folder.iterdir()) == ["journal.jsonl", "journal.lock", "report.html"]  # nothing left aside
     return Page(path.read_text(encoding="utf-8"))
 
 

@@ -58,11 +58,11 @@ def test_every_task_gets_its_cheap_answer_before_any_is_trained():
 
 
 def test_base_jobs_hold_each_task_once_smallest_first():
-    jobs = base_jobs(sizes())
+    jobs = base_jobs(sizes(), DEFAULT)
     tasks = [t for j in jobs for t in j.tasks]
     assert sorted(tasks) == sorted(sizes())
     assert [sizes()[t].prompt_tokens for t in tasks] == sorted(s.prompt_tokens for s in sizes().values())
-    assert base_jobs({}) == []
+    assert base_jobs({}, DEFAULT) == []
 
 
 @pytest.mark.parametrize("seconds", [5, 60, 400])
@@ -95,6 +95,23 @@ def test_failures_are_retried_smaller_then_given_up_and_never_block_the_others()
     assert [j.attempt for j in mine if j.stage == "base" and j.tasks == (broken,)] == list(range(MAX_ATTEMPTS))
     assert [j.attempt for j in mine if j.stage == "ttt"] == list(range(MAX_ATTEMPTS))
     assert progress.answered == progress.trained == set(sizes()) - {broken}
+
+
+@pytest.mark.parametrize("answered, failed", [(("t01",), ("t02", "t03")), ((), ("t02",))])
+def test_a_failure_of_part_of_a_batch_is_counted(answered, failed):
+    """A part (what a resume left of a batch, or a single task of one that did not fit) must not be tried for ever."""
+    some = {name: size for name, size in sizes().items() if name in ("t01", "t02", "t03")}
+    progress, cost = Progress(), CostModel(some, DEFAULT)
+    if answered:
+        progress.add(Record(Job("base", answered), "a", 1.0))
+    progress.add(Record(Job("base", failed), "a", 1.0, ok=False))
+    tried = []
+    while (job := next_job(progress, cost, DEFAULT, set(), "a", 1e9)) and job.stage == "base":
+        tried.append(job)
+        progress.add(Record(job, "a", 1.0, ok=False))
+        assert len(tried) < 20
+    assert {t for j in tried for t in j.tasks} == set(some) - set(answered)
+    assert all(len(j.tasks) == 1 for j in tried)
 
 
 def test_cost_model_learns_each_devices_speed():

@@ -1,10 +1,12 @@
 """The journal: an append-only file of everything a run has done, replayed when it starts again.
 
 In:  finished jobs. Out: one JSON object a line, fsynced; after any kill, all but perhaps the last line.
-The first line names what the results depend on (weights, preset, seed, tasks, precision): a journal of another run is
-put aside, never mixed in. Not here: what the records mean for the next job (`schedule.job`).
+The first line names what the results depend on (weights, preset, seed, tasks, precision): a journal of another run is put
+aside, never mixed in. Two processes cannot write one journal. Not here: what the records mean for the next job
+(`schedule.job`).
 """
 
+import fcntl
 import json
 import os
 from collections import Counter
@@ -78,16 +80,26 @@ def result_from_json(value: dict) -> Result:
     )
 
 
+class JournalBusy(OSError):
+    """Another process is writing this journal."""
+
+
 class Journal:
-    """Open for appending; `results` are those of the earlier runs that this one goes on from."""
+    """Open for appending, by this process alone; `results` are those of the earlier runs that this one goes on from."""
 
     def __init__(self, path: Path, identity: dict, fresh: bool = False):
         """`identity`: what the results depend on. A journal with another identity, a damaged one, or any under `fresh`, is
-        renamed aside; `put_aside` is then its new name. A last line that a kill cut short is dropped."""
+        renamed aside; `put_aside` is then its new name. A last line that a kill cut short is dropped. Raises `JournalBusy`
+        where another process has it."""
         self.path = path
         self.put_aside: Path | None = None
         self.results: list[Result] = []
         path.parent.mkdir(parents=True, exist_ok=True)
+        self._lock = open(path.with_suffix(".lock"), "w")
+        try:
+            fcntl.flock(self._lock, fcntl.LOCK_EX | fcntl.LOCK_NB)
+        except BlockingIOError as error:
+            raise JournalBusy(f"{path}: another run is writing here; give this one another --output") from error
         if path.exists() and not (not fresh and self._replay(identity)):
             self.results = []
             self.put_aside = _free_name(path)
@@ -120,6 +132,7 @@ class Journal:
 
     def close(self) -> None:
         self._file.close()
+        self._lock.close()
 
 
 def read_lines(path: Path) -> tuple[list[dict], int]:

@@ -32,12 +32,15 @@ from .clock import Clock, format_seconds
 from .devices import threads_per_worker, torch_device
 from .journal import Journal
 from .progress import set_up_logging
-from .run import Setup, replay, run, write
+from .run import Outcome, Setup, replay, run, write
 from .solve import Solver
 from .summary import summary
 from .worker import Worker
 
 log = logging.getLogger("solution")
+
+REPORT_SECONDS = 1.5
+"""Seconds that must be left for the report to be begun; the watchdog ends it all the same where they do not do."""
 
 
 def start(options: argparse.Namespace, found: Input, chosen: list[str], clock: Clock, names: list[str], backend: str) -> int:
@@ -51,14 +54,7 @@ def start(options: argparse.Namespace, found: Input, chosen: list[str], clock: C
         print(f"submission.py: {error}", file=sys.stderr)
         return 2
     try:
-        outcome = run(setup, workers, finished)
-        log.info("%s", summary(setup, outcome, planned))
-        setup.journal.append(
-            {"kind": "end", "seconds": round(clock.elapsed(), 2), "budget": clock.budget, "ended": outcome.ended}
-        )
-        report = setup.journal.path.with_name("report.html")
-        write_report(report, setup.journal.path, found.challenges, setup.solutions, setup.board.answers)
-        log.info("report: %s", report)
+        conclude(setup, run(setup, workers, finished), planned)
     except Exception as error:
         log.exception("the run broke off, the submission holds what was answered: %s", error)
         write(setup)
@@ -69,6 +65,20 @@ def start(options: argparse.Namespace, found: Input, chosen: list[str], clock: C
         sys.stdout.flush()
         os._exit(0)
     return 0
+
+
+def conclude(setup: Setup, outcome: Outcome, planned: dict[str, float]) -> None:
+    """Summary, closing line of the journal, and the report where time is left for it."""
+    clock, journal = setup.clock, setup.journal
+    log.info("%s", summary(setup, outcome, planned))
+    journal.append({"kind": "end", "seconds": round(clock.elapsed(), 2), "budget": clock.budget, "ended": outcome.ended})
+    journal.close()
+    if clock.left() < REPORT_SECONDS:
+        log.info("no time is left for the report; afterwards: python -m solution.report %s", journal.path.parent)
+        return
+    report = journal.path.with_name("report.html")
+    write_report(report, journal.path, setup.challenges, setup.solutions, setup.board.answers)
+    log.info("report: %s", report)
 
 
 def prepare(

@@ -80,7 +80,7 @@ class Solver:
 
     def _train_task(self, task: Task, attempt: int, out_of_time) -> Trained:
         config, data = smaller_training(self.preset, attempt)
-        items = build(task, data, self.model.codec, self.seed) if config.steps else []
+        items = build(task, data, self.seed) if config.steps else []
         return train(self.model, items, data, config, self.seed, out_of_time)
 
     def _keep_or_forget(self, job: Job, record: Record) -> None:
@@ -94,7 +94,7 @@ class Solver:
     def _train_shared(self, attempt: int, out_of_time) -> Trained:
         """One adapter on the D_TTT of every task, as many steps as all the tasks' own trainings together would take."""
         config, data = smaller_training(self.preset, attempt)
-        items = [item for task in self.tasks.values() for item in build(task, data, self.model.codec, self.seed)]
+        items = [item for task in self.tasks.values() for item in build(task, data, self.seed)]
         config = replace(config, steps=config.steps * len(self.tasks), flat_window=0)
         trained = train(self.model, items, data, config, self.seed, out_of_time)
         self._keep(SHARED)

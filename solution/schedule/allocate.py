@@ -28,16 +28,20 @@ VIEWS_GAIN = 0.1
 """Chance that a round of further views solves a task with no agreement at all, relative to TTT on it."""
 
 
-def base_jobs(sizes: dict[str, TaskSize]) -> list[Job]:
-    """The breadth pass: all tasks, smallest first, neighbours in size together; first a small batch, then larger ones."""
+def base_jobs(sizes: dict[str, TaskSize], preset: Preset) -> list[Job]:
+    """The breadth pass: all tasks, smallest first, neighbours in size together; first a small batch, then larger ones.
+
+    A decoding step costs nearly the same for one row as for ten, so a batch is filled by what its prompts really take.
+    """
     order = sorted(sizes, key=lambda t: (sizes[t].prompt_tokens, t))
     jobs, batch, tokens = [], [], 0
     for task in order:
-        if batch and tokens + sizes[task].prompt_tokens > min(BASE_BATCH_TOKENS, FIRST_BATCH_TOKENS << len(jobs)):
+        shown = min(sizes[task].prompt_tokens, sizes[task].num_tests * preset.base.max_prompt_tokens)
+        if batch and tokens + shown > min(BASE_BATCH_TOKENS, FIRST_BATCH_TOKENS << len(jobs)):
             jobs.append(Job("base", tuple(batch)))
             batch, tokens = [], 0
         batch.append(task)
-        tokens += sizes[task].prompt_tokens
+        tokens += shown
     return jobs + [Job("base", tuple(batch))] if batch else jobs
 
 
@@ -57,10 +61,10 @@ def retries(progress: Progress, job: Job) -> list[Job]:
     return [replace(job, attempt=attempt)] if attempt < MAX_ATTEMPTS else []
 
 
-def open_base_jobs(progress: Progress, sizes: dict[str, TaskSize]) -> list[Job]:
+def open_base_jobs(progress: Progress, sizes: dict[str, TaskSize], preset: Preset) -> list[Job]:
     """What is left of the breadth pass, running jobs included."""
     found = []
-    for whole in base_jobs(sizes):
+    for whole in base_jobs(sizes, preset):
         for job in retries(progress, whole):
             left = tuple(task for task in job.tasks if task not in progress.answered)
             if left:
@@ -101,7 +105,7 @@ def next_job(
     def fits(job: Job) -> bool:
         return SAFETY * cost.seconds(job, device) <= seconds_left
 
-    base = open_base_jobs(progress, cost.sizes)
+    base = open_base_jobs(progress, cost.sizes, preset)
     if base:
         busy = {task for job in running for task in job.tasks}
         free = [job for job in base if not busy & set(job.tasks)]
@@ -125,4 +129,4 @@ def next_job(
 
 def exhausted(progress: Progress, sizes: dict[str, TaskSize], preset: Preset) -> bool:
     """Whether nothing is left to do however much time there were."""
-    return not open_base_jobs(progress, sizes) and not open_training_jobs(progress, sizes, preset, set())
+    return not open_base_jobs(progress, sizes, preset) and not open_training_jobs(progress, sizes, preset, set())

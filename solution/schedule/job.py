@@ -47,7 +47,8 @@ class Record:
     """A job that ended: on which device, in how many seconds, over how many tokens, and with what.
 
     `agreement`: task -> share of the job's views that gave the most frequent grid, for its least sure test input.
-    `ok` is False for a failure, `cut` True where the clock stopped it: a cut job's candidates count, but the job may be done again.
+    `ok` is False for a failure, `cut` True where the clock stopped it: a cut job's candidates count, but the job may be
+    done again.
     """
 
     job: Job

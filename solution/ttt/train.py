@@ -17,7 +17,7 @@ from ..arc.task import Task
 from ..codec.arc16 import Arc16
 from ..codec.prompt import Prompt
 from ..models.adapted import AdaptedModel, NonFiniteError
-from .data import encode_item
+from .data import encode_item, item_tokens
 from .settings import DataConfig, TrainConfig
 
 PAD_TO = 32
@@ -85,8 +85,7 @@ def train(
     if not items:
         return Trained(0, 0, (), "planned")
     rng = np.random.default_rng(seed)
-    encoded = [encode_item(item, data, model.codec) for item in items]
-    planned = batches([len(p) for p, _ in encoded], config, rng)
+    planned = batches([item_tokens(item) for item in items], config, rng)
     masters = [p.detach().float().clone() for p in model.trainable]
     optimiser = torch.optim.AdamW(masters, lr=0.0, betas=(0.9, 0.999), weight_decay=config.weight_decay, foreach=True)
     losses, tokens, ended = [], 0, "planned"
@@ -97,7 +96,7 @@ def train(
             break
         for group in optimiser.param_groups:
             group["lr"] = config.learning_rate * schedule(step, len(planned), config.warmup)
-        prompts, spans = zip(*(encoded[i] for i in batch))
+        prompts, spans = zip(*(encode_item(items[i], data, model.codec) for i in batch))
         ids, positions, targets = collate(prompts, spans, model.codec, model.device)
         where = targets.roll(-1, dims=1)  # a token is predicted where the one before it stands
         loss = F.cross_entropy(model.logits(ids, positions, where), ids[targets])
