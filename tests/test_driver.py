@@ -328,6 +328,35 @@ def test_odd_task_ids_are_no_file_names(tmp_path):
     assert not list(tmp_path.glob("*.safetensors")) and not list((tmp_path / "submission.run").glob("*.safetensors"))
 
 
+def test_a_lost_or_damaged_adapter_is_trained_again_and_gives_the_same_views(tmp_path):
+    import torch
+
+    from solution.driver.solve import Solver
+    from solution.models.load import load
+    from solution.models.manifest import default_weights
+    from solution.preset import PRESETS
+    from solution.schedule.job import Job
+
+    tasks, _ = smallest_training_tasks(1)
+    (name,) = tasks
+    preset = replace(PRESETS["test"], agreement=2.0)  # no vote agrees enough: the adapter is kept
+    solver = Solver(load(default_weights("cpu"), torch.device("cpu"), preset.lora), "cpu:0", tasks, preset, 0, tmp_path)
+
+    def do(job):
+        result = solver(job, lambda: False, lambda: False)
+        return [[(c.grid.tobytes(), c.log_prob) for c in test] for test in result.candidates[name]], result.ttt
+
+    do(Job("ttt", (name,), 0, 8))
+    (kept,) = tmp_path.glob("*.safetensors")
+    stored = kept.read_bytes()
+    expected, trained = do(Job("views", (name,), 8, 4))
+    assert trained is None and not kept.exists() and any(expected)
+    assert do(Job("views", (name,), 8, 4))[0] == expected  # lost
+    kept.write_bytes(stored[:-100])
+    again, trained = do(Job("views", (name,), 8, 4))
+    assert again == expected and trained["steps"] == 2  # damaged
+
+
 def test_results_survive_the_journal_unchanged(three):
     folder, _, _ = three
     for line in job_lines(folder):

@@ -62,13 +62,13 @@ class Solver:
     def _task(self, job: Job, train_out_of_time, out_of_time) -> Result:
         (name,) = job.tasks
         task, trained = self.tasks[name], None
-        kept = self._kept(SHARED if self.preset.shared_adapter else name)
-        if self.preset.shared_adapter and not kept.exists():
-            self.model.reset()  # its training failed: what is left is the untrained model
-        elif self.preset.shared_adapter or (job.stage == "views" and job.attempt == 0 and kept.exists()):
-            self.model.load_adapter(load_file(kept))
-        else:  # the kept adapter may be gone; training again gives the same one
+        if self.preset.shared_adapter:
+            if not self._recall(SHARED):
+                self.model.reset()  # its training failed: what is left is the untrained model
+        elif job.stage == "ttt":
             trained = self._train_task(task, job.attempt, train_out_of_time)
+        elif not self._recall(name):  # lost or damaged: training again gives the same adapter
+            trained = self._train_task(task, 0, train_out_of_time)
         config = smaller(self.preset.decode, job.attempt)
         numbers = range(job.first_view, job.first_view + job.num_views)
         views = [(task, number, plan_view(task, number, config, self.seed)) for number in numbers]
@@ -109,6 +109,14 @@ class Solver:
             aside.replace(self._kept(name))
         except (OSError, SafetensorError) as error:
             log.warning("the adapter of %s could not be kept: %s", name, error)
+
+    def _recall(self, name: str) -> bool:
+        """Load a kept adapter; False where there is none that can be read."""
+        try:
+            self.model.load_adapter(load_file(self._kept(name)))
+        except (OSError, SafetensorError, KeyError):
+            return False
+        return True
 
     def _kept(self, name: str) -> Path:
         plain = re.fullmatch(r"[0-9A-Za-z_-]{1,64}", name)  # ids are the user's: they may be no file names
