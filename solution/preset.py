@@ -52,7 +52,7 @@ PRESETS = {
         DEFAULT,
         PAPER,
         replace(DEFAULT, name="no-ttt", train=replace(DEFAULT.train, steps=0)),
-        replace(DEFAULT, name="no-transformations", data=replace(DEFAULT.data, transformations="none")),
+        replace(DEFAULT, name="no-transformations", data=replace(DEFAULT.data, transformations="none", permutations=0)),
         replace(
             DEFAULT,
             name="end-to-end",

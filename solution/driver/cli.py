@@ -111,7 +111,7 @@ def main(arguments: list[str] | None = None) -> int:
             raise InputError(f"--output: {options.output} would be the run's own log or folder")
         options.output.parent.mkdir(parents=True, exist_ok=True)
         if validate_submission(options.output, found.challenges.num_tests):  # else it is an earlier run's, better than nothing
-            write_placeholders(options.output, found.challenges)
+            write_submission(options.output, placeholders(found.challenges))
     except (InputError, OutputError, ValueError, OSError) as error:
         print(f"submission.py: {error}", file=sys.stderr)
         return 2
@@ -129,8 +129,3 @@ def main(arguments: list[str] | None = None) -> int:
     from .setup import start  # imports transformers, which Unsloth has to come before
 
     return start(options, found, chosen, clock, names, backend)
-
-
-def write_placeholders(path: Path, challenges: Challenges) -> None:
-    """A complete, valid submission before anything else is done."""
-    write_submission(path, placeholders(challenges))
