@@ -31,7 +31,7 @@ VIEWS_GAIN = 0.1
 def base_jobs(sizes: dict[str, TaskSize], preset: Preset) -> list[Job]:
     """The breadth pass: all tasks, smallest first, neighbours in size together; first a small batch, then larger ones.
 
-    A decoding step costs nearly the same for one row as for ten, so a batch is filled by what its prompts really take.
+    A batch is filled by what its prompts take once they are cut to the pass's own limit.
     """
     order = sorted(sizes, key=lambda t: (sizes[t].prompt_tokens, t))
     jobs, batch, tokens = [], [], 0
