@@ -145,7 +145,7 @@ def test_cut_jobs_count_as_not_done():
     progress = Progress()
     job = Job("ttt", ("t00",), 0, 8)
     progress.add(Record(job, "a", 1.0, cut=True))
-    assert not progress.trained and not progress.spent
+    assert not progress.trained and not progress.next_view
     progress.add(Record(job, "a", 1.0, agreement={"t00": 0.5}))
     assert progress.trained == {"t00"} and progress.next_view["t00"] == 8
 

@@ -15,7 +15,7 @@ def worker_devices(text: str) -> list[str]:
     """Names such as "cpu:0", "cpu:1", "cuda:0", one per worker. Raises `InputError` for a device that is not there.
 
     "auto": every usable CUDA device, else one CPU worker a core: two workers of one thread each did more work than one
-    worker of two threads on every machine tried (see the experiment log). "cpu": one worker; "cpu:2": two.
+    worker of two threads beside other load (experiment log, 2). "cpu": one worker; "cpu:2": two.
     """
     if text == "auto":
         usable = [f"cuda:{i}" for i in range(torch.cuda.device_count()) if _usable(i)]

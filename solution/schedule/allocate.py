@@ -23,9 +23,9 @@ FIRST_BATCH_TOKENS, BASE_BATCH_TOKENS = 2048, 16384
 SHARED_SHARE = 0.5
 """Of the time left, what the training of a shared adapter may take at most."""
 GAIN_TOKENS = 600
-"""The chance that TTT solves a task falls by e for every so many prompt tokens; measured on training tasks, see the log."""
+"""The chance that TTT solves a task is taken to fall by e for every so many prompt tokens: a prior, not yet fitted."""
 VIEWS_GAIN = 0.1
-"""Chance that a round of further views solves a task with no agreement at all, relative to TTT on it."""
+"""Chance that a round of further views solves a task with no agreement at all, relative to TTT on it: likewise a prior."""
 
 
 def base_jobs(sizes: dict[str, TaskSize], preset: Preset) -> list[Job]:

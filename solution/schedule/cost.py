@@ -11,7 +11,7 @@ from ..preset import Preset
 from .job import Job, TaskSize
 
 ATTENTION_TOKENS = 3000
-"""Context length at which attention costs as much as the rest of a small Llama (hidden 256): measured, see the log."""
+"""Context length at which attention costs as much as the rest of a small Llama (hidden 256): an estimate, not measured."""
 STEP_PASSES = 8
 """A decoding step's cost for one row, in token-passes: it is bound by launches and memory, not arithmetic."""
 TRANSFORMATIONS = {"none": 1, "symmetries": 8, "paper": 24}

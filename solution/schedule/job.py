@@ -70,7 +70,6 @@ class Progress:
         self.rounds: Counter = Counter()
         self.agreement: dict[str, float] = {}
         self.failures: dict[tuple, int] = {}  # (stage, tasks, first view) -> attempts that failed
-        self.spent: list[tuple[str, str, Job, float]] = []  # (device, stage, job, seconds) of jobs that ran to their end
 
     def add(self, record: Record) -> None:
         """Take one more record into account."""
@@ -85,7 +84,6 @@ class Progress:
         if record.cut:
             return
         self.agreement |= record.agreement
-        self.spent.append((record.device, job.stage, job, record.seconds))
         if job.stage == "base":
             self.answered |= set(job.tasks)
             return
