@@ -4,7 +4,7 @@ from dataclasses import asdict, dataclass, field, replace
 
 from .decode.settings import DecodeConfig
 from .models.settings import LoraShape
-from .ttt.settings import DataConfig, TrainConfig
+from .ttt.settings import DataConfig, JointConfig, TrainConfig
 
 
 @dataclass(frozen=True)
@@ -14,7 +14,7 @@ class Preset:
     `base`: how the breadth pass shows a task, one identity view before any training. `first_views`: views decoded right
     after TTT. `more_views`, `rounds`: views added per round, and rounds at most, where the votes disagree.
     `agreement`: the share of views that gave the most frequent grid from which on no further views are decoded.
-    `select`: a name of `select.vote.METHODS`. `shared_adapter`: ablation, one adapter trained on all tasks (feature 10).
+    `select`: a name of `select.vote.METHODS`. `joint`: train one adapter on all tasks first; None does not.
     """
 
     name: str = "default"
@@ -28,7 +28,7 @@ class Preset:
     rounds: int = 1
     agreement: float = 0.75
     select: str = "hierarchical"
-    shared_adapter: bool = False
+    joint: JointConfig | None = None
 
     def as_dict(self) -> dict:
         """Nested plain values, as the journal and the report store them."""
@@ -60,9 +60,10 @@ PRESETS = {
             decode=replace(DEFAULT.decode, demonstrations="none"),
         ),
         replace(DEFAULT, name="no-demonstration-loss", data=replace(DEFAULT.data, demonstration_loss=False)),
-        replace(DEFAULT, name="shared-adapter", shared_adapter=True),
+        replace(DEFAULT, name="shared-adapter", joint=JointConfig(share=0.5, passes=64, per_task=False)),
+        replace(DEFAULT, name="joint", joint=JointConfig()),
         replace(DEFAULT, name="test", train=replace(DEFAULT.train, steps=2), more_views=2),
     )
 }
-"""The default, the paper's recipe, the default with one part of the method taken away (paper.md, "Numbers"), and one
-that ends in seconds, to try the machinery."""
+"""The default, the paper's recipe, the default with one part of the method taken away (paper.md, "Numbers"), the default on
+top of an adapter trained on all tasks, and one that ends in seconds, to try the machinery."""

@@ -214,9 +214,9 @@ def in_process(tmp_path):
                 load(default_weights("cpu"), torch.device("cpu"), preset.lora), device, challenges.tasks, preset, 0, tmp_path
             )
 
-            def solve(job, train_out_of_time, out_of_time, solver=solver):
+            def solve(job, train_time_used, out_of_time, solver=solver):
                 break_job(job)
-                return solver(job, train_out_of_time, out_of_time)
+                return solver(job, train_time_used, out_of_time)
 
             workers.append(Worker(device, solve, finished, 1))
         return setup, run(setup, workers, finished)
@@ -355,6 +355,42 @@ def test_a_lost_or_damaged_adapter_is_trained_again_and_gives_the_same_views(tmp
     kept.write_bytes(stored[:-100])
     again, trained = do(Job("views", (name,), 8, 4))
     assert again == expected and trained["steps"] == 2  # damaged
+
+
+@pytest.mark.parametrize("per_task", [True, False])
+def test_tasks_train_on_from_the_joint_adapter_and_a_second_worker_finds_it(tmp_path, per_task):
+    import torch
+
+    from solution.driver.solve import Solver
+    from solution.models.load import load
+    from solution.models.manifest import default_weights
+    from solution.preset import PRESETS
+    from solution.schedule.job import Job
+    from solution.ttt.settings import JointConfig
+
+    tasks, _ = smallest_training_tasks(3)
+    name = sorted(tasks)[0]
+    preset = replace(PRESETS["test"], joint=JointConfig(passes=40, learning_rate=1e-2, per_task=per_task), first_views=2)
+    device = torch.device("cpu")
+    one, two, alone = (
+        Solver(load(default_weights("cpu"), device, preset.lora), "cpu:0", tasks, chosen, 0, tmp_path / folder)
+        for chosen, folder in ((preset, "joint"), (preset, "joint"), (PRESETS["test"], "alone"))
+    )
+    joint = one(Job("joint", ()), lambda: 0.0, lambda: False)
+    assert (
+        joint.ttt["ended"] == "planned"
+        and joint.ttt["steps"] >= 15
+        and (tmp_path / "joint" / "joint-adapter.safetensors").exists()
+    )
+    job = Job("ttt", (name,), 0, 2)
+    result, other = (solver(job, lambda: 0.0, lambda: False) for solver in (two, alone))
+    if per_task:
+        assert result.ttt["steps"] == 2 and result.ttt["losses"][0] < 0.85 * other.ttt["losses"][0]
+    else:
+        assert result.ttt is None
+    assert result.candidates[name]
+    clock = iter([0.0, 0.4, 0.4, 0.8, 0.8] + [1.0] * 5)
+    assert one(Job("joint", ()), lambda: next(clock), lambda: False).record.cut  # its time was over
 
 
 def test_results_survive_the_journal_unchanged(three):

@@ -228,7 +228,7 @@ def test_head_stages_and_failures(public, tmp_path):
     assert page.row("cheap answer")[1:] == ["1", "2", "4.0", "40.0%", "25"]
     assert page.row("training + first views") == ["training + first views", "3", "1", "5.5", "55.0%", "255"]
     assert page.row("more views")[1:] == ["1", "1", "0.5", "5.0%", "50"]
-    assert not any(row and row[0] == "shared adapter" for row in page.rows)
+    assert not any(row and row[0] == "joint adapter" for row in page.rows)
     assert ["training + first views", "2", "OutOfMemory: <b>", two] in page.rows
     assert ["answer is no grid", "2", "cut", one] in page.rows and ["answer is no grid", "1", "ragged", one] in page.rows
     assert ["broken task", "1", "train: missing <&>", "f00"] in page.rows

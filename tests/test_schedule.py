@@ -135,10 +135,23 @@ def test_a_device_ten_times_slower_than_guessed_still_ends_in_time():
     assert sum(end - start for start, end, _, _ in log) > 350  # of 600 device-seconds
 
 
-def test_shared_adapter_is_trained_once_between_answers_and_tasks():
-    progress, log = simulate(PRESETS["shared-adapter"], 1e9)
-    order = [job.stage for _, _, job, _ in sorted(log, key=lambda e: e[0])]
-    assert order.count("shared") == 1 and order.index("shared") == order.count("base") and progress.trained == set(sizes())
+@pytest.mark.parametrize("preset", ["joint", "shared-adapter"])
+@pytest.mark.parametrize("workers", [1, 3])
+def test_the_joint_adapter_is_trained_once_before_any_task_and_beside_the_answers(preset, workers):
+    progress, log = simulate(PRESETS[preset], 1e9, workers=workers)
+    ((start, end, _, device),) = [entry for entry in log if entry[2].stage == "joint"]
+    answers = [entry for entry in log if entry[2].stage == "base"]
+    assert min(entry[0] for entry in log if entry[2].stage in ("ttt", "views")) >= max(end, max(e[1] for e in answers)) - 1e-6
+    assert progress.answered == progress.trained == set(sizes()) and exhausted(progress, sizes(), PRESETS[preset])
+    if workers == 1:
+        assert start >= max(e[1] for e in answers) - 1e-6
+    else:
+        assert start == 0 and device != answers[0][3]  # one device answers, another trains
+
+
+def test_a_joint_training_that_fails_for_good_does_not_hold_up_the_tasks():
+    progress, log = simulate(PRESETS["joint"], 1e9, fail=lambda job: job.stage == "joint")
+    assert sum(job.stage == "joint" for _, _, job, _ in log) == MAX_ATTEMPTS and progress.trained == set(sizes())
 
 
 def test_cut_jobs_count_as_not_done():

@@ -11,7 +11,8 @@ from solution.arc.task import Pair, Task
 from solution.codec.arc16 import Arc16
 from solution.models.adapted import NonFiniteError
 from solution.ttt.data import build, encode_item, pseudo_tasks
-from solution.ttt.settings import DataConfig, TrainConfig
+from solution.ttt.joint import joint_items
+from solution.ttt.settings import DataConfig, JointConfig, TrainConfig
 from solution.ttt.train import batches, collate, is_flat, schedule, train
 
 from .conftest import random_model
@@ -151,6 +152,31 @@ def test_deadline_is_asked_before_every_step_and_nothing_to_train_is_no_error():
     assert cut.steps == 2 and cut.ended == "deadline"
     assert train(model, [], DataConfig(), TrainConfig(), seed=0).steps == 0
     assert train(model, items, DataConfig(), TrainConfig(steps=0), seed=0).steps == 0
+
+
+def test_joint_items_are_views_of_every_task_that_fits_and_never_show_a_test():
+    rng = np.random.default_rng(7)
+    tasks = [Task(str(k), t.train, t.test) for k, t in enumerate(random_task(rng, 3, side) for side in (3, 4, 5, 28))]
+    config = JointConfig(passes=20, max_tokens=100)
+    items = joint_items(tasks, config, 0)
+    assert set(Counter(item.id for item in items).values()) <= set(range(1, 21)) and len(items) >= 40
+    assert {len(item.train) for item in items} == {1, 2} and allX
+    shapes = {t.id: {tuple(sorted(p.input.shape)) for p in t.train} for t in tasks}
+    assert all(tuple(sorted(p.input.shape)) in shapes[i.id] for i in items for p in (*i.train, *i.test))
+    hidden = [Task(t.id, t.train, (Pair(random_task(rng, 1, 6).test[0].input),)) for t in tasks]
+    assert joint_items(hidden, config, 0) == items and joint_items(tasks, config, 1) != items
+
+
+def test_training_goes_on_from_a_given_adapter_and_its_rate_follows_the_clock():
+    model, items = setting()
+    config = TrainConfig(steps=15, batch_size=4, learning_rate=2e-2, flat_window=0)
+    first = train(model, items, DataConfig(), config, seed=1)
+    start = model.adapter()
+    on = train(model, items, DataConfig(), config, seed=2, start=start)
+    assert np.mean(on.losses[:3]) < 0.85 * np.mean(first.losses[:3])
+    still = train(model, items, DataConfig(), config, seed=2, start=start, time_used=lambda: 1.0)
+    moved = [float((model.adapter()[n] - t).abs().max()) for n, t in start.items()]
+    assert still.steps == 15 and max(moved) < 1e-3  # the rate is near zero once the time is used
 
 
 def test_nan_loss_stops_the_training():

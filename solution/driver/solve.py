@@ -25,11 +25,12 @@ from ..preset import Preset
 from ..schedule.job import Job, Record
 from ..select.vote import agreement
 from ..ttt.data import build
+from ..ttt.joint import joint_items
 from ..ttt.settings import DataConfig, TrainConfig
 from ..ttt.train import Trained, train
 from .journal import Result
 
-SHARED = "shared-adapter"
+JOINT = "joint-adapter"
 log = logging.getLogger("solution")
 
 
@@ -40,15 +41,16 @@ class Solver:
         self.model, self.device, self.tasks, self.preset, self.seed, self.adapters = model, device, tasks, preset, seed, adapters
         self._untrained: DenseLlama | None = None
 
-    def __call__(self, job: Job, train_out_of_time: Callable[[], bool], out_of_time: Callable[[], bool]) -> Result:
-        """Do `job`. Training stops when `train_out_of_time` says so, decoding when `out_of_time` does."""
+    def __call__(self, job: Job, train_time_used: Callable[[], float], out_of_time: Callable[[], bool]) -> Result:
+        """Do `job`. Training stops when it has used all of its time (`train_time_used` is its share, 0 to 1 and beyond),
+        decoding when `out_of_time` says so."""
         start = time.monotonic()
         if job.stage == "base":
             result = self._base(job, out_of_time)
-        elif job.stage == "shared":
-            result = self._result(job, {}, self._train_shared(job.attempt, train_out_of_time))
+        elif job.stage == "joint":
+            result = self._result(job, {}, self._train_joint(job.attempt, train_time_used))
         else:
-            result = self._task(job, train_out_of_time, out_of_time)
+            result = self._task(job, lambda: train_time_used() >= 1, out_of_time)
         result.record = replace(result.record, seconds=round(time.monotonic() - start, 4))
         return result
 
@@ -62,8 +64,8 @@ class Solver:
     def _task(self, job: Job, train_out_of_time, out_of_time) -> Result:
         (name,) = job.tasks
         task, trained = self.tasks[name], None
-        if self.preset.shared_adapter:
-            if not self._recall(SHARED):
+        if not self._per_task:
+            if not self._recall(JOINT):
                 self.model.reset()  # its training failed: what is left is the untrained model
         elif job.stage == "ttt":
             trained = self._train_task(task, job.attempt, train_out_of_time)
@@ -74,14 +76,19 @@ class Solver:
         views = [(task, number, plan_view(task, number, config, self.seed)) for number in numbers]
         decodings = decode_views(DenseLlama(self.model), self.model.codec, views, config, "ttt", out_of_time)
         result = self._result(job, decodings, trained)
-        if not self.preset.shared_adapter:
+        if self._per_task:
             self._keep_or_forget(job, result.record)
         return result
+
+    @property
+    def _per_task(self) -> bool:
+        return self.preset.joint is None or self.preset.joint.per_task
 
     def _train_task(self, task: Task, attempt: int, out_of_time) -> Trained:
         config, data = smaller_training(self.preset, attempt)
         items = build(task, data, self.seed) if config.steps else []
-        return train(self.model, items, data, config, self.seed, out_of_time)
+        start = self.model.adapter() if self.preset.joint and self._recall(JOINT) else None
+        return train(self.model, items, data, config, self.seed, out_of_time, start)
 
     def _keep_or_forget(self, job: Job, record: Record) -> None:
         """Store a task's adapter only where the votes disagree and further views may follow; remove it after them."""
@@ -91,13 +98,14 @@ class Solver:
         elif job.stage == "views" and self.preset.rounds == 1:
             self._kept(name).unlink(missing_ok=True)
 
-    def _train_shared(self, attempt: int, out_of_time) -> Trained:
-        """One adapter on the D_TTT of every task, as many steps as all the tasks' own trainings together would take."""
+    def _train_joint(self, attempt: int, time_used: Callable[[], float]) -> Trained:
+        """The joint adapter, on items of every task, until its passes or its time are over."""
         config, data = smaller_training(self.preset, attempt)
-        items = [item for task in self.tasks.values() for item in build(task, data, self.seed)]
-        config = replace(config, steps=config.steps * len(self.tasks), flat_window=0)
-        trained = train(self.model, items, data, config, self.seed, out_of_time)
-        self._keep(SHARED)
+        joint = self.preset.joint
+        items = joint_items(self.tasks.values(), joint, self.seed)
+        config = replace(config, steps=len(items), epochs=1, learning_rate=joint.learning_rate, flat_window=0)
+        trained = train(self.model, items, data, config, self.seed, lambda: time_used() >= 1, time_used=time_used)
+        self._keep(JOINT)
         return trained
 
     def _keep(self, name: str) -> None:

@@ -47,8 +47,11 @@ class Worker:
         try:
             if self.device.startswith("cuda"):
                 torch.cuda.set_device(self.device)
+            train_seconds = max(assignment.train_until - start, 1e-9)
             return self._solve(
-                assignment.job, lambda: time.monotonic() > assignment.train_until, lambda: time.monotonic() > assignment.until
+                assignment.job,
+                lambda: (time.monotonic() - start) / train_seconds,
+                lambda: time.monotonic() > assignment.until,
             )
         except BaseException as error:  # whatever it is, it stays inside this job
             log.debug("job %s failed", assignment.job, exc_info=True)

@@ -6,6 +6,7 @@ Load models one after the other in the main thread: both libraries patch modules
 """
 
 import json
+from pathlib import Path
 
 import torch
 from peft import LoraConfig, get_peft_model
@@ -41,32 +42,43 @@ def load(
         from .unsloth_backend import load_peft
 
         wrapped = load_peft(weights, device, dtype, lora)
+        lm = wrapped.get_base_model()
+        if codec.position_scheme == "grid":
+            lm.model.rotary_emb = GridRotary(lm.model.layers[0].self_attn.head_dim)
     else:
         wrapped = _transformers_peft(weights, device, dtype, lora)
-    lm = wrapped.get_base_model()
-    if codec.position_scheme == "grid":
-        lm.model.rotary_emb = GridRotary(lm.model.layers[0].self_attn.head_dim).to(device)
     model = AdaptedModel(wrapped, codec, device, dtype)
     _check_finite(model, weights.name)
     return model
 
 
 def _transformers_peft(weights: WeightSet, device: torch.device, dtype: torch.dtype, lora: LoraShape):
-    values = json.loads((weights.folder / "config.json").read_text())
+    try:
+        lm = read_llama(weights.folder, dtype, weights.entry["position_scheme"])
+    except ValueError as error:
+        raise WeightsError(f"weights {weights.name}: {error}") from error
+    return get_peft_model(lm.to(device), peft_config(lora), autocast_adapter_dtype=False)
+
+
+def read_llama(folder: Path, dtype: torch.dtype, position_scheme: str) -> LlamaForCausalLM:
+    """A folder's Llama on the CPU in `dtype`, 4-bit matrices dequantized, with the rotary positions of its scheme.
+
+    Raises `ValueError` where its vocabulary is not the codec's or its tensors do not fit its configuration.
+    """
+    values = json.loads((folder / "config.json").read_text())
     values.pop("quantization_config", None)
     config = LlamaConfig(**values)
     if config.vocab_size != VOCABULARY_SIZE:
-        raise WeightsError(f"weights {weights.name}: vocabulary of {config.vocab_size}, the codec has {VOCABULARY_SIZE}")
+        raise ValueError(f"vocabulary of {config.vocab_size}, the codec has {VOCABULARY_SIZE}")
     with torch.device("meta"):
         lm = LlamaForCausalLM(config)
     rotary = type(lm.model.rotary_emb)(config)  # made off the meta device: its buffers are not in the file
-    missing, unexpected = lm.load_state_dict(read_dense(weights.folder, dtype), strict=False, assign=True)
+    missing, unexpected = lm.load_state_dict(read_dense(folder, dtype), strict=False, assign=True)
     lm.tie_weights()
     if unexpected or [name for name in missing if name != "lm_head.weight"]:
-        raise WeightsError(f"weights {weights.name}: tensors do not fit the configuration: {[*missing, *unexpected][:3]}")
-    lm.model.rotary_emb = rotary
-    lm.to(device).eval()
-    return get_peft_model(lm, peft_config(lora), autocast_adapter_dtype=False)
+        raise ValueError(f"tensors do not fit the configuration: {[*missing, *unexpected][:3]}")
+    lm.model.rotary_emb = GridRotary(lm.model.layers[0].self_attn.head_dim) if position_scheme == "grid" else rotary
+    return lm.eval()
 
 
 def peft_config(lora: LoraShape) -> LoraConfig:

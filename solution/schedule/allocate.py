@@ -20,8 +20,6 @@ LEAST_SHARE = 0.3
 """Where no training fits whole, the shortest is started all the same if the clock leaves it this share: the last seconds of
 a budget are worth a training cut short, not nothing."""
 FIRST_BATCH_TOKENS, BASE_BATCH_TOKENS = 2048, 16384
-SHARED_SHARE = 0.5
-"""Of the time left, what the training of a shared adapter may take at most."""
 GAIN_TOKENS = 600
 """The chance that TTT solves a task is taken to fall by e for every so many prompt tokens: a prior, not yet fitted."""
 VIEWS_GAIN = 0.1
@@ -76,8 +74,8 @@ def open_training_jobs(
     progress: Progress, sizes: dict[str, TaskSize], preset: Preset, running: set[Job]
 ) -> list[tuple[float, Job]]:
     """Every job after the breadth pass that could be started now, with its expected gain (relative)."""
-    if preset.shared_adapter and not progress.shared:
-        return [] if running else [(1.0, job) for job in retries(progress, Job("shared", ()))]
+    if preset.joint and not progress.joint:
+        return []
     busy = {task for job in running for task in job.tasks}
     found = []
     for task, size in sizes.items():
@@ -97,15 +95,19 @@ def next_job(
 ) -> Job | None:
     """The job to start now; None where none fits into `seconds_left` or what is running has to end first.
 
-    While the breadth pass has jobs, the first of them that fits, else the first single task of one that fits. Only when
-    nothing more of it fits or runs comes the training job with the greatest gain per second; at the very end one that
-    the clock will cut. Ties are ordered by stage and name, never by chance.
+    While the breadth pass has jobs, the first of them that fits, else the first single task of one that fits. Where a joint
+    adapter is wanted, one device trains it after the breadth pass, or during it while another device is busy with it.
+    Only when nothing more of either fits or runs comes the training job with the greatest gain per second; at the very end
+    one that the clock will cut. Ties are ordered by stage and name, never by chance.
     """
 
     def fits(job: Job) -> bool:
         return SAFETY * cost.seconds(job, device) <= seconds_left
 
     base = open_base_jobs(progress, cost.sizes, preset)
+    stages = {job.stage for job in running}
+    if preset.joint and not progress.joint and "joint" not in stages and ("base" in stages or not base):
+        return retries(progress, Job("joint", ()))[0] if seconds_left > 0 else None
     if base:
         busy = {task for job in running for task in job.tasks}
         free = [job for job in base if not busy & set(job.tasks)]
@@ -113,13 +115,11 @@ def next_job(
         for job in (*free, *singles):
             if fits(job):
                 return job
-        if any(job.stage == "base" for job in running):
+        if "base" in stages:
             return None
     whole, cut = [], []
     for gain, job in open_training_jobs(progress, cost.sizes, preset, running):
         seconds = cost.seconds(job, device)
-        if job.stage == "shared":
-            return job if seconds_left > 0 else None  # it stops by the clock
         if fits(job):
             whole.append((-gain / seconds, job.stage, job.tasks, job))
         elif job.stage == "ttt" and LEAST_SHARE * seconds + CUT_SAFETY * cost.decode_seconds(job, device) <= seconds_left:
@@ -129,4 +129,5 @@ def next_job(
 
 def exhausted(progress: Progress, sizes: dict[str, TaskSize], preset: Preset) -> bool:
     """Whether nothing is left to do however much time there were."""
-    return not open_base_jobs(progress, sizes, preset) and not open_training_jobs(progress, sizes, preset, set())
+    waiting = preset.joint is not None and not progress.joint
+    return not (waiting or open_base_jobs(progress, sizes, preset) or open_training_jobs(progress, sizes, preset, set()))

@@ -42,6 +42,12 @@ def train_work(size: TaskSize, preset: Preset) -> float:
     return 3 * steps * batch * _passes(size.item_tokens, size.item_tokens)
 
 
+def joint_work(sizes: dict[str, TaskSize], preset: Preset) -> float:
+    """Token-passes of the joint adapter's training, were it not for the clock."""
+    shown = [s.item_tokens for s in sizes.values() if s.item_tokens <= preset.joint.max_tokens]
+    return 3 * preset.joint.passes * sum(_passes(tokens, tokens) for tokens in shown)
+
+
 class CostModel:
     """Predicts seconds from work; `observe` feeds it finished jobs."""
 
@@ -54,11 +60,11 @@ class CostModel:
         """Token-passes of a job."""
         if job.stage == "base":
             return sum(decode_work(self.sizes[t], 1, self.preset.base.max_prompt_tokens) for t in job.tasks)
-        if job.stage == "shared":
-            return sum(train_work(size, self.preset) for size in self.sizes.values())
+        if job.stage == "joint":
+            return joint_work(self.sizes, self.preset)
         size = self.sizes[job.tasks[0]]
         decode = decode_work(size, job.num_views, self.preset.decode.max_prompt_tokens)
-        trains = job.stage == "ttt" and not self.preset.shared_adapter
+        trains = job.stage == "ttt" and (self.preset.joint is None or self.preset.joint.per_task)
         return decode + (train_work(size, self.preset) if trains else 0.0)
 
     def observe(self, job: Job, device: str, seconds: float) -> None:

@@ -8,8 +8,8 @@ whatever the interleaving, the same set of finished jobs gives the same submissi
 from collections import Counter, defaultdict
 from dataclasses import dataclass, field
 
-STAGES = ("base", "shared", "ttt", "views")
-STAGE_NAMES = {"base": "cheap answer", "shared": "shared adapter", "ttt": "training + first views", "views": "more views"}
+STAGES = ("base", "joint", "ttt", "views")
+STAGE_NAMES = {"base": "cheap answer", "joint": "joint adapter", "ttt": "training + first views", "views": "more views"}
 MAX_ATTEMPTS = 3
 
 
@@ -17,7 +17,7 @@ MAX_ATTEMPTS = 3
 class Job:
     """One slice of work for one device.
 
-    "base": one greedy view of each of `tasks`, before training. "shared": train one adapter on the data of all tasks, where
+    "base": one greedy view of each of `tasks`, before training. "joint": train the joint adapter on items of all tasks, where
     the preset asks for it; `tasks` is empty. "ttt": train the adapter of the one task, decode its first views. "views":
     decode views number `first_view` to `first_view + num_views` with that adapter.
     `attempt` counts failures so far; each makes the job smaller.
@@ -65,7 +65,7 @@ class Progress:
     def __init__(self):
         self.answered: set[str] = set()  # tasks with their cheap answer
         self.trained: set[str] = set()
-        self.shared = False  # the shared adapter is trained, or given up
+        self.joint = False  # the joint adapter is trained, or given up
         self.next_view: dict[str, int] = defaultdict(int)
         self.rounds: Counter = Counter()
         self.agreement: dict[str, float] = {}
@@ -76,10 +76,10 @@ class Progress:
         job = record.job
         if not record.ok:
             self.failures[job.stage, job.tasks, job.first_view] = job.attempt + 1
-            self.shared |= job.stage == "shared" and job.attempt + 1 == MAX_ATTEMPTS
+            self.joint |= job.stage == "joint" and job.attempt + 1 == MAX_ATTEMPTS
             return
-        if job.stage == "shared":  # it takes the time it is given: cut is done
-            self.shared = True
+        if job.stage == "joint":  # it takes the time it is given: cut is done
+            self.joint = True
             return
         if record.cut:
             return

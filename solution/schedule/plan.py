@@ -7,7 +7,7 @@ Not here: replaying recorded traces.
 import heapq
 
 from ..preset import Preset
-from .allocate import SHARED_SHARE, next_job
+from .allocate import next_job
 from .cost import CostModel
 from .job import STAGES, Job, Progress, Record
 
@@ -36,8 +36,8 @@ def planned_shares(cost: CostModel, preset: Preset, devices: list[str], seconds:
             continue
         running[index] = job
         took = cost.seconds(job, devices[index])
-        if job.stage == "shared":
-            took = min(took, SHARED_SHARE * (seconds - now))
+        if job.stage == "joint":
+            took = min(took, preset.joint.share * (seconds - now))
         spent[job.stage] += took
         heapq.heappush(free, (now + took, index))
     total = sum(spent.values())

@@ -23,6 +23,22 @@ class DataConfig:
 
 
 @dataclass(frozen=True)
+class JointConfig:
+    """One adapter trained on leave-one-out items of all tasks of the file at once, before the tasks' own trainings.
+
+    `share`: the part of the time left that it may take; the learning rate follows the clock where the clock ends it.
+    `passes`: how often each task gives an item, at most. `max_tokens`: the longest item; a task with none gives none.
+    `per_task`: whether every task then trains on from the joint adapter (off: the paper's shared LoRA, an ablation).
+    """
+
+    share: float = 0.3
+    passes: int = 32
+    learning_rate: float = 5e-3
+    max_tokens: int = 1024
+    per_task: bool = True
+
+
+@dataclass(frozen=True)
 class TrainConfig:
     """The loop's hyperparameters.
 

@@ -76,12 +76,19 @@ def train(
     config: TrainConfig,
     seed: int,
     out_of_time: Callable[[], bool] = lambda: False,
+    start: dict[str, torch.Tensor] | None = None,
+    time_used: Callable[[], float] = lambda: 0.0,
 ) -> Trained:
     """Reset the adapter and the optimiser, then train on `items`; the base stays frozen.
 
-    `out_of_time` is asked before every step. Raises `NonFiniteError` at the first loss that is NaN or infinite.
+    `start`: an adapter to train on from, instead of the initial one. `out_of_time` is asked before every step; `time_used`
+    is the share of its time that the training has had: the learning rate falls with it where it runs ahead of the steps.
+    Raises `NonFiniteError` at the first loss that is NaN or infinite.
     """
-    model.reset()
+    if start is None:
+        model.reset()
+    else:
+        model.load_adapter(start)
     if not items:
         return Trained(0, 0, (), "planned")
     rng = np.random.default_rng(seed)
@@ -95,7 +102,7 @@ def train(
             ended = "deadline"
             break
         for group in optimiser.param_groups:
-            group["lr"] = config.learning_rate * schedule(step, len(planned), config.warmup)
+            group["lr"] = config.learning_rate * schedule(max(step, time_used() * len(planned)), len(planned), config.warmup)
         prompts, spans = zip(*(encode_item(items[i], data, model.codec) for i in batch))
         ids, positions, targets = collate(prompts, spans, model.codec, model.device)
         where = targets.roll(-1, dims=1)  # a token is predicted where the one before it stands
@@ -122,7 +129,7 @@ def train(
     return Trained(len(losses), tokens, tuple(losses), ended)
 
 
-def schedule(step: int, steps: int, warmup: float) -> float:
+def schedule(step: float, steps: int, warmup: float) -> float:
     """Share of the peak learning rate at `step`: linear over the first `warmup` of the steps, then cosine to 0."""
     rise = max(1, round(warmup * steps))
     if step < rise:
