@@ -160,7 +160,7 @@ def test_joint_items_are_views_of_every_task_that_fits_and_never_show_a_test():
     config = JointConfig(passes=20, max_tokens=100)
     items = joint_items(tasks, config, 0)
     assert set(Counter(item.id for item in items).values()) <= set(range(1, 21)) and len(items) >= 40
-    assert {len(item.train) for item in items} == {1, 2} and allX
+    assert {len(item.train) for item in items} == {1, 2} and all(len(CODEC.encode(i, answer=True)) <= 100 for i in items)
     shapes = {t.id: {tuple(sorted(p.input.shape)) for p in t.train} for t in tasks}
     assert all(tuple(sorted(p.input.shape)) in shapes[i.id] for i in items for p in (*i.train, *i.test))
     hidden = [Task(t.id, t.train, (Pair(random_task(rng, 1, 6).test[0].input),)) for t in tasks]

@@ -29,7 +29,12 @@ def pair_tokens(pair: Pair) -> int:
 
 def is_grid(array) -> bool:
     """Whether an array of integers keeps ARC's limits: 1-30 a side, values 0-9."""
-    return array.ndim == 2 and 1 <= min(array.shape) and max(array.shape) <= MAX_SIDE and 0 <= array.min() <= array.max() < NUM_COLOURS
+    return (
+        array.ndim == 2
+        and 1 <= min(array.shape)
+        and max(array.shape) <= MAX_SIDE
+        and 0 <= array.min() <= array.max() < NUM_COLOURS
+    )
 
 
 def answered(scene: Scene, rule: Rule, rng: np.random.Generator) -> Pair | None:
