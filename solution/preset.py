@@ -62,6 +62,7 @@ PRESETS = {
         replace(DEFAULT, name="no-demonstration-loss", data=replace(DEFAULT.data, demonstration_loss=False)),
         replace(DEFAULT, name="shared-adapter", joint=JointConfig(share=0.5, passes=64, per_task=False)),
         replace(DEFAULT, name="joint", joint=JointConfig()),
+        replace(DEFAULT, name="joint-prefix", joint=JointConfig(prefix_tokens=4)),
         replace(DEFAULT, name="test", train=replace(DEFAULT.train, steps=2), more_views=2),
     )
 }

@@ -47,6 +47,13 @@ def random_model(scheme: str = "grid", seed: int = 0, kv_heads: int = 2, dtype=t
     return model
 
 
+def give_prefix(model: AdaptedModel, rows: int) -> None:
+    """A random prefix table of so many rows, the adapter as it is."""
+    if rows:
+        generator = torch.Generator().manual_seed(1)
+        model.load_adapter(model.adapter() | {"prefix": torch.randn(rows, model.lm.config.hidden_size, generator=generator)})
+
+
 @pytest.fixture(scope="session")
 def embedded():
     """The weights that a CPU run loads by default, in float32."""

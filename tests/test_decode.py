@@ -15,7 +15,7 @@ from solution.decode.views import answer_limit, batch_prompts, decode_views, pla
 from solution.models.adapted import NonFiniteError
 from solution.models.dense import DenseLlama
 
-from .conftest import random_model
+from .conftest import give_prefix, random_model
 from .test_codec import random_task
 
 
@@ -42,11 +42,14 @@ def compare(model, prompts, limit):
     return grids
 
 
-@pytest.mark.parametrize("scheme, kv_heads", [("grid", 2), ("grid", 4), ("sequential", 1)])
-def test_batched_equals_reference_on_random_weights(scheme, kv_heads):
+@pytest.mark.parametrize("scheme, kv_heads, prefix_rows", [("grid", 2, 0), ("grid", 4, 0), ("sequential", 1, 0), ("grid", 2, 3)])
+def test_batched_equals_reference_on_random_weights(scheme, kv_heads, prefix_rows):
     rng = np.random.default_rng(5)
     model = random_model(scheme, kv_heads=kv_heads)
-    prompts = [model.codec.encode(random_task(rng, int(rng.integers(1, 4)), 5).without_answers()) for _ in range(12)]
+    give_prefix(model, prefix_rows)
+    prefix = DenseLlama(model).prefix
+    tasks = [random_task(rng, int(rng.integers(1, 4)), 5).without_answers() for _ in range(12)]
+    prompts = [model.codec.encode(task, prefix=prefix) for task in tasks]
     compare(model, prompts, 40)
     assert len({len(p) for p in prompts}) > 6  # a ragged batch: prompts of many lengths
 

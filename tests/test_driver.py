@@ -357,8 +357,8 @@ def test_a_lost_or_damaged_adapter_is_trained_again_and_gives_the_same_views(tmp
     assert again == expected and trained["steps"] == 2  # damaged
 
 
-@pytest.mark.parametrize("per_task", [True, False])
-def test_tasks_train_on_from_the_joint_adapter_and_a_second_worker_finds_it(tmp_path, per_task):
+@pytest.mark.parametrize("per_task, prefix_tokens", [(True, 0), (True, 3), (False, 0), (False, 3)])
+def test_tasks_train_on_from_the_joint_adapter_and_a_second_worker_finds_it(tmp_path, per_task, prefix_tokens):
     import torch
 
     from solution.driver.solve import Solver
@@ -370,7 +370,11 @@ def test_tasks_train_on_from_the_joint_adapter_and_a_second_worker_finds_it(tmp_
 
     tasks, _ = smallest_training_tasks(3)
     name = sorted(tasks)[0]
-    preset = replace(PRESETS["test"], joint=JointConfig(passes=40, learning_rate=1e-2, per_task=per_task), first_views=2)
+    preset = replace(
+        PRESETS["test"],
+        joint=JointConfig(passes=40, learning_rate=1e-2, per_task=per_task, prefix_tokens=prefix_tokens),
+        first_views=2,
+    )
     device = torch.device("cpu")
     one, two, alone = (
         Solver(load(default_weights("cpu"), device, preset.lora), "cpu:0", tasks, chosen, 0, tmp_path / folder)
@@ -384,6 +388,7 @@ def test_tasks_train_on_from_the_joint_adapter_and_a_second_worker_finds_it(tmp_
     )
     job = Job("ttt", (name,), 0, 2)
     result, other = (solver(job, lambda: 0.0, lambda: False) for solver in (two, alone))
+    assert two.model.prefix is None if not prefix_tokens else len(two.model.prefix) == prefix_tokens
     if per_task:
         assert result.ttt["steps"] == 2 and result.ttt["losses"][0] < 0.85 * other.ttt["losses"][0]
     else:

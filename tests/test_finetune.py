@@ -1,41 +1,26 @@
 """The training: what is learnt and what is not, exact resumption, NF4 rounding, and that it learns at all."""
 
 import dataclasses
+from functools import partial
 
 import bitsandbytes.functional as bnb
-import numpy as np
 import pytest
 import torch
 from transformers import LlamaConfig, LlamaForCausalLM
 
-from solution.arc.task import Pair, frozen
-from solution.codec.arc16 import END, INPUT, OUTPUT, PAD, Arc16
-from solution.finetune.data import BatchStream, Family, collate, read_examples, sample_task, supervised_tokens
+from solution.codec.arc16 import Arc16
+from solution.finetune.batches import BatchStream
 from solution.finetune.train import Settings, Trainer, learning_rate_scale, train
 from solution.models.lean import llama_logits
 from solution.models.nf4 import nf4_round_trip
 from solution.models.rotary import GridRotary
 
-
-def write_examples(path, families=3, each=12, seed=0):
-    """Small examples in the npz format: the output is the input turned by k quarter turns in family k."""
-    rng = np.random.default_rng(seed)
-    owner, shapes, cells = [], [], []
-    for k in range(families):
-        for _ in range(each):
-            grid = rng.integers(0, 10, rng.integers(1, 5, 2)).astype(np.uint8)
-            answer = np.rot90(grid, k)
-            owner.append(k)
-            shapes.append((*grid.shape, *answer.shape))
-            cells += [grid.ravel(), answer.ravel()]
-    keys = np.array([f"family{k}" for k in range(families)])
-    np.savez(path, keys=keys, owner=np.array(owner), shapes=np.array(shapes, np.uint8), cells=np.concatenate(cells))
-    return path
+from .arc_examples import turning_mixture
 
 
 @pytest.fixture
-def families(tmp_path):
-    return read_examples([write_examples(tmp_path / "a.npz")])
+def build():
+    return partial(turning_mixture, families=3, each=12)
 
 
 @pytest.fixture(autouse=True)
@@ -53,62 +38,6 @@ def tiny(tmp_path, name, **changes):
     return dataclasses.replace(base, **changes)
 
 
-def test_examples_are_read_as_they_were_written(tmp_path, families):
-    assert [f.id for f in families] == ["family0", "family1", "family2"]
-    for k, family in enumerate(families):
-        assert len(family.pairs) == 12
-        for pair in family.pairs:
-            assert np.array_equal(np.rot90(pair.input, k), pair.output)
-    assert [len(f.pairs) for f in read_examples([tmp_path / "a.npz"] * 2)] == [24, 24, 24]
-
-
-def test_samples_fit_and_every_family_comes():
-    rng = np.random.default_rng(1)
-    grids = [frozen(np.zeros((side, side))) for side in (2, 6, 30)]
-    families = [Family(str(i), (Pair(g, g),) * 9, np.full(9, 2 * g.shape[0] * (g.shape[0] + 1) + 3)) for i, g in enumerate(grids)]
-    seen = {f.id: 0 for f in families}
-    for _ in range(200):
-        task = sample_task(families, rng, 300)
-        assert len(Arc16("grid").encode(task, answer=True)) <= 300 and 2 <= len(task.train) <= 6 and len(task.test) == 1
-        seen[task.id] += 1
-    assert seen["2"] == 0 and min(seen["0"], seen["1"]) > 70
-    with pytest.raises(ValueError, match="no three pairs"):
-        sample_task(families[2:], rng, 300)
-
-
-def test_exactly_the_outputs_from_the_second_pair_on_are_supervised(families):
-    rng = np.random.default_rng(2)
-    prompts = [Arc16("grid").encode(sample_task(families, rng, 400), answer=True, first_pair=3) for _ in range(8)]
-    batch = collate(prompts)
-    assert batch.ids.shape == batch.positions.shape == batch.supervised.shape and batch.ids.shape[1] % 32 == 0
-    assert batch.num_tokens == sum(map(len, prompts))
-    for row, prompt in enumerate(prompts):
-        n, learnt, inside, pair = len(prompt), [], False, -1
-        for token in prompt.ids:
-            pair += token == INPUT
-            learnt.append(bool(inside and pair > 0))
-            inside = token == OUTPUT or inside and token != END
-        assert supervised_tokens(prompt).tolist() == learnt == batch.supervised[row, :n].tolist()
-        assert not batch.supervised[row, n:].any() and (batch.ids[row, n:] == PAD).all()
-        assert batch.positions[row, 0] >> 12 == 6
-
-
-def test_a_stream_goes_on_exactly_and_wastes_little(families):
-    stream = iter(BatchStream(families, 512, 160, seed=4))
-    batches = [next(stream) for _ in range(150)]
-    whole = BatchStream(families, 512, 160, seed=4)
-    reader = iter(whole)
-    for _ in range(120):
-        next(reader)
-    again = iter(BatchStream(families, 512, 160, **whole.state))
-    assert whole.state["pool"] > 0
-    for k in range(120, 150):
-        other = next(again)
-        assert torch.equal(batches[k].ids, other.ids) and torch.equal(batches[k].positions, other.positions)
-    assert max(b.ids.numel() for b in batches) <= 512
-    assert sum(b.num_tokens for b in batches) > 0.8 * sum(b.ids.numel() for b in batches)
-
-
 def test_rotary_angles_are_column_row_and_pair():
     rotary, positions = GridRotary(64), torch.tensor([[0, 5 << 12 | 7 << 6 | 9, 40 << 12]])
     cos, sin = rotary(torch.zeros(1, dtype=torch.bfloat16), positions)
@@ -120,12 +49,12 @@ def test_rotary_angles_are_column_row_and_pair():
 
 
 @pytest.mark.parametrize("quantization_aware", [False, True])
-def test_resumed_training_ends_with_the_same_weights(tmp_path, families, quantization_aware):
+def test_resumed_training_ends_with_the_same_weights(tmp_path, build, quantization_aware):
     options = {"quantization_aware": quantization_aware, "batch_tokens": 512}
     straight = tiny(tmp_path, "straight", steps=6, **options)
-    train(straight, families)
-    train(tiny(tmp_path, "first", steps=3, **options), families)
-    train(tiny(tmp_path, "second", steps=6, resume=str(tmp_path / "first/final"), seed=99, **options), families)
+    train(straight, build)
+    train(tiny(tmp_path, "first", steps=3, **options), build)
+    train(tiny(tmp_path, "second", steps=6, resume=str(tmp_path / "first/final"), seed=99, **options), build)
     one, two = (Trainer(dataclasses.replace(straight, resume=str(tmp_path / f"{n}/final"))) for n in ("straight", "second"))
     assert (one.steps, one.tokens, one.data_state) == (two.steps, two.tokens, two.data_state) and one.steps == 6
     for state in (one.masters | one._moments(), two.masters | two._moments()):
@@ -135,11 +64,11 @@ def test_resumed_training_ends_with_the_same_weights(tmp_path, families, quantiz
     assert not list(tmp_path.glob("*/*.old")) and not list(tmp_path.glob("**/*.bin"))
 
 
-def test_saved_weights_load_in_transformers_and_counters_add_up(tmp_path, families):
+def test_saved_weights_load_in_transformers_and_counters_add_up(tmp_path, build):
     settings = tiny(tmp_path, "a", steps=2, tokens_before=1000)
-    train(settings, families)
+    train(settings, build)
     again = Trainer(dataclasses.replace(settings, resume=str(tmp_path / "a/final"), tokens_before=0))
-    stream = iter(BatchStream(families, 1024, 160, seed=0, rows_multiple=2))
+    stream = iter(BatchStream(build, Arc16("grid"), 1024, 160, seed=0, rows_multiple=2))
     assert again.tokens == 1000 + sum(next(stream).num_tokens for _ in range(2))
     model = LlamaForCausalLM.from_pretrained(tmp_path / "a/final", dtype=torch.float32)
     for name, weight in model.named_parameters():
@@ -147,9 +76,9 @@ def test_saved_weights_load_in_transformers_and_counters_add_up(tmp_path, famili
 
 
 def test_it_learns(tmp_path):
-    families = read_examples([write_examples(tmp_path / "b.npz", families=1, each=3)])
+    build = partial(turning_mixture, families=1, each=3)
     trainer = Trainer(tiny(tmp_path, "b", input_weight=0.0, seed=1))
-    stream, losses = iter(BatchStream(families, 2048, 160, seed=1)), []
+    stream, losses = iter(BatchStream(build, Arc16("grid"), 2048, 160, seed=1)), []
     for k in range(30):
         nll, _, count = trainer.step(next(stream), learning_rate_scale(k, 0.0, 2, 0.0)).tolist()
         losses.append(nll / count)
@@ -175,8 +104,8 @@ def test_forward_and_gradients_are_those_of_transformers(tmp_path):
         assert (a - b).norm() < 1e-4 * b.norm()
 
 
-def test_parts_of_a_batch_give_the_gradients_of_the_whole(tmp_path, families):
-    batch = next(iter(BatchStream(families, 1024, 160, seed=0)))
+def test_parts_of_a_batch_give_the_gradients_of_the_whole(tmp_path, build):
+    batch = next(iter(BatchStream(build, Arc16("grid"), 1024, 160, seed=0)))
     one, two = (Trainer(tiny(tmp_path, "d", threads=n)) for n in (1, 2))
     for trainer in (one, two):
         trainer.weights = {n: m.clone().requires_grad_() for n, m in trainer.masters.items()}  # fp32
@@ -193,7 +122,7 @@ def test_learning_rate_warms_up_stays_and_decays():
     assert learning_rate_scale(50, 0.9, 10, 0.2) == pytest.approx(0.5)
 
 
-def test_rounding_is_bitsandbytes_nf4_and_masters_get_the_gradient_at_the_rounded_weights(tmp_path, families):
+def test_rounding_is_bitsandbytes_nf4_and_masters_get_the_gradient_at_the_rounded_weights(tmp_path, build):
     weight = torch.randn(96, 64).bfloat16()  # rows of whole blocks: elsewhere bitsandbytes is wrong on a CPU (models.nf4)
     packed, state = bnb.quantize_4bit(weight, quant_type="nf4", blocksize=64)
     rounded = nf4_round_trip(weight)
@@ -201,7 +130,7 @@ def test_rounding_is_bitsandbytes_nf4_and_masters_get_the_gradient_at_the_rounde
     assert torch.equal(nf4_round_trip(rounded), rounded)
     trainer = Trainer(tiny(tmp_path, "c"))
     before = {n: m.clone() for n, m in trainer.masters.items()}
-    trainer.step(next(iter(BatchStream(families, 1024, 160, seed=0))), 1.0, round_to_nf4=True)
+    trainer.step(next(iter(BatchStream(build, Arc16("grid"), 1024, 160, seed=0))), 1.0, round_to_nf4=True)
     for name, weight in trainer.weights.items():
         used = nf4_round_trip(before[name].bfloat16()) if name in trainer.matrices else before[name].bfloat16()
         assert torch.equal(weight, used) and not torch.equal(trainer.masters[name], before[name])

@@ -18,7 +18,7 @@ from solution.models.settings import LoraShape
 from solution.ttt.train import collate
 from solution.weights.pack import pack_folder
 
-from .conftest import random_model
+from .conftest import give_prefix, random_model
 from .test_codec import random_task
 
 CPU = torch.device("cpu")
@@ -178,11 +178,12 @@ def test_merging_leaves_the_base_as_it_was():
     assert torch.allclose(layer(x), x @ merged.T, atol=1e-4)
 
 
-@pytest.mark.parametrize("scheme", ["grid", "sequential"])
-def test_lean_logits_and_gradients_equal_those_of_the_library(scheme):
+@pytest.mark.parametrize("scheme, prefix_rows", [("grid", 0), ("sequential", 0), ("grid", 3)])
+def test_lean_logits_and_gradients_equal_those_of_the_library(scheme, prefix_rows):
     model = random_model(scheme, kv_heads=4)
+    give_prefix(model, prefix_rows)
     rng = np.random.default_rng(0)
-    prompts = [model.codec.encode(random_task(rng, 2, 12), answer=True) for _ in range(3)]
+    prompts = [model.codec.encode(random_task(rng, 2, 12), answer=True, prefix=range(prefix_rows)) for _ in range(3)]
     ids, positions, targets = collate(prompts, [p.spans for p in prompts], model.codec, CPU)
     assert ids.shape[1] > 128  # more than one block of queries
     gradients = []
@@ -191,7 +192,7 @@ def test_lean_logits_and_gradients_equal_those_of_the_library(scheme):
         gradients.append(torch.autograd.grad(loss, model.trainable))
         gradients[-1] += (logits.detach(),)
     lean, plain = gradients
-    assert all((a - b).norm() <= 1e-3 * b.norm() for a, b in zip(lean, plain))
+    assert len(lean) == len(model.trainable) + 1 and all((a - b).norm() <= 1e-3 * b.norm() for a, b in zip(lean, plain))
     assert not torch.equal(lean[-1], plain[-1])  # two computations, not one called twice
 
 

@@ -179,6 +179,28 @@ def test_training_goes_on_from_a_given_adapter_and_its_rate_follows_the_clock():
     assert still.steps == 15 and max(moved) < 1e-3  # the rate is near zero once the time is used
 
 
+def test_a_prefix_stands_before_the_prompt_and_belongs_to_its_task_alone():
+    task = random_task(np.random.default_rng(11), 3, 4)
+    plain, with_prefix = CODEC.encode(task, answer=True), CODEC.encode(task, answer=True, prefix=range(2, 5))
+    assert with_prefix.ids[:3].tolist() == [18, 19, 20] and np.array_equal(with_prefix.ids[3:], plain.ids)
+    assert not set(with_prefix.positions[:3]) & set(plain.positions) and np.array_equal(
+        with_prefix.positions[3:], plain.positions
+    )
+    assert with_prefix.spans == tuple((a + 3, b + 3) for a, b in plain.spans)
+    model, items = setting()
+    other = [Task("other", item.train, item.test) for item in items]
+    prefixes = {items[0].id: range(0, 2), "other": range(2, 4)}
+    config = TrainConfig(steps=4, batch_size=4, learning_rate=2e-2, flat_window=0)
+    train(model, items, DataConfig(), config, seed=0, prefixes=prefixes)
+    table = model.adapter()["prefix"]
+    assert table.shape == (4, model.lm.config.hidden_size)
+    assert (table[:2] != table[2:]).any() and torch.equal(table[2], table[3])  # the other task's rows are as they were
+    train(model, items + other, DataConfig(), config, seed=0, prefixes=prefixes)
+    assert not torch.equal(model.adapter()["prefix"][2], table[2])
+    train(model, items, DataConfig(), config, seed=0)
+    assert model.prefix is None and "prefix" not in model.adapter()
+
+
 def test_nan_loss_stops_the_training():
     model, items = setting()
     with torch.no_grad():

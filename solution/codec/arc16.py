@@ -53,10 +53,14 @@ class Arc16:
             raise ValueError(f"position scheme {position_scheme!r} is not one of {POSITION_SCHEMES}")
         self.position_scheme = position_scheme
 
-    def encode(self, task: Task, test_index: int = 0, answer: bool = False, first_pair: int = 0) -> Prompt:
+    def encode(
+        self, task: Task, test_index: int = 0, answer: bool = False, first_pair: int = 0, prefix: range = range(0)
+    ) -> Prompt:
         """The prompt for one test input; with `answer`, its known output and END follow (training, scoring).
 
         `first_pair` shifts the pair coordinate of the grid scheme, so that training covers more pairs than it shows.
+        `prefix`: rows of the model's learned prefix table that stand before everything else, as ids from VOCABULARY_SIZE on;
+        in the grid scheme at (1, 0), (2, 0), ... of pair 0, where nothing else stands.
         Raises `ValueError` where `answer` is asked for and not known.
         """
         test = task.test[test_index]
@@ -70,6 +74,8 @@ class Arc16:
             positions.append(token_positions)
             length += len(token_ids)
 
+        if prefix:
+            add(VOCABULARY_SIZE + np.array(prefix), 1 + np.arange(len(prefix)))
         for index, pair in enumerate((*task.train, test)):
             base = (first_pair + index) << (1 + X_BITS + Y_BITS)
             output_base = base | (1 << (X_BITS + Y_BITS))

@@ -45,7 +45,9 @@ def plan_view(task: Task, number: int, config: DecodeConfig, seed: int) -> View:
     return View(number % 8, random_colours(rng), order) if config.permute_colours else View(number % 8, order=order)
 
 
-def view_prompt(task: Task, test_index: int, view: View, number: int, config: DecodeConfig, codec: Arc16) -> Prompt:
+def view_prompt(
+    task: Task, test_index: int, view: View, number: int, config: DecodeConfig, codec: Arc16, prefix: range = range(0)
+) -> Prompt:
     """The prompt of one test input in one view; `number` is the view's, which decides what is left out."""
     shown = view.apply(task.only_test(test_index))
     train = list(shown.train)
@@ -54,7 +56,7 @@ def view_prompt(task: Task, test_index: int, view: View, number: int, config: De
     elif config.demonstrations == "leave_one_out" and len(train) > 1:
         del train[number % len(train)]
     while True:
-        prompt = codec.encode(Task(task.id, tuple(train), shown.test))
+        prompt = codec.encode(Task(task.id, tuple(train), shown.test), prefix=prefix)
         if len(prompt) <= config.max_prompt_tokens or not train:
             return prompt
         train.pop()
@@ -85,7 +87,7 @@ def decode_views(
     `views`: task, number of the view, view.
     """
     shown = [
-        (task, test, view, view_prompt(task, test, view, number, config, codec), answer_limit(task, test, codec))
+        (task, test, view, view_prompt(task, test, view, number, config, codec, llama.prefix), answer_limit(task, test, codec))
         for task, number, view in views
         for test in range(len(task.test))
     ]

@@ -12,6 +12,7 @@ from collections.abc import Callable
 from dataclasses import replace
 from pathlib import Path
 
+import torch
 from safetensors import SafetensorError
 from safetensors.torch import load_file, save_file
 
@@ -19,7 +20,7 @@ from ..arc.task import Task
 from ..arc.view import View
 from ..decode.settings import DecodeConfig
 from ..decode.views import Decoding, decode_views, plan_view
-from ..models.adapted import AdaptedModel
+from ..models.adapted import PREFIX, AdaptedModel
 from ..models.dense import DenseLlama
 from ..preset import Preset
 from ..schedule.job import Job, Record
@@ -65,8 +66,8 @@ class Solver:
         (name,) = job.tasks
         task, trained = self.tasks[name], None
         if not self._per_task:
-            if not self._recall(JOINT):
-                self.model.reset()  # its training failed: what is left is the untrained model
+            joint = self._joint_adapter(name)
+            self.model.reset() if joint is None else self.model.load_adapter(joint)  # None: its training failed
         elif job.stage == "ttt":
             trained = self._train_task(task, job.attempt, train_out_of_time)
         elif not self._recall(name):  # lost or damaged: training again gives the same adapter
@@ -87,8 +88,24 @@ class Solver:
     def _train_task(self, task: Task, attempt: int, out_of_time) -> Trained:
         config, data = smaller_training(self.preset, attempt)
         items = build(task, data, self.seed) if config.steps else []
-        start = self.model.adapter() if self.preset.joint and self._recall(JOINT) else None
-        return train(self.model, items, data, config, self.seed, out_of_time, start)
+        start = self._joint_adapter(task.id) if self.preset.joint else None
+        prefixes = {task.id: range(self.preset.joint.prefix_tokens)} if start else None
+        return train(self.model, items, data, config, self.seed, out_of_time, start, prefixes=prefixes)
+
+    def _joint_adapter(self, name: str) -> dict[str, torch.Tensor] | None:
+        """The joint adapter with the task's own rows of the prefix table; None where it was lost or never trained."""
+        if not self._recall(JOINT):
+            return None
+        tensors = self.model.adapter()
+        if PREFIX in tensors:
+            rows = self._prefixes()[name]
+            tensors[PREFIX] = tensors[PREFIX][rows.start : rows.stop].clone()
+        return tensors
+
+    def _prefixes(self) -> dict[str, range]:
+        """Task id -> its rows of the joint adapter's prefix table."""
+        count = self.preset.joint.prefix_tokens
+        return {name: range(k * count, (k + 1) * count) for k, name in enumerate(sorted(self.tasks))} if count else {}
 
     def _keep_or_forget(self, job: Job, record: Record) -> None:
         """Store a task's adapter only where the votes disagree and further views may follow; remove it after them."""
@@ -104,7 +121,8 @@ class Solver:
         joint = self.preset.joint
         items = joint_items(self.tasks.values(), joint, self.seed)
         config = replace(config, steps=len(items), epochs=1, learning_rate=joint.learning_rate, flat_window=0)
-        trained = train(self.model, items, data, config, self.seed, lambda: time_used() >= 1, time_used=time_used)
+        trained = train(self.model, items, data, config, self.seed, lambda: time_used() >= 1, time_used=time_used,
+                        prefixes=self._prefixes())  # fmt: skip
         self._keep(JOINT)
         return trained
 

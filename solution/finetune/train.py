@@ -1,11 +1,12 @@
-"""The training loop: packed Re-ARC sequences -> a small Llama's weights.
+"""The training loop for small Llamas: batches -> weights.
 
-In:  `Settings`, batches (`data`), optionally a folder of weights or a checkpoint of an earlier run.
+In:  `Settings`, a mixture's recipe, optionally a folder of weights or a checkpoint of an earlier run.
 Out: folders that transformers loads (config.json, model.safetensors in bf16) and that also hold everything to go on
      exactly (training_state.safetensors: fp32 masters and optimizer moments; training_state.json: counters, data
      position): OUT/latest every few minutes, OUT/stable before the decay, OUT/final; OUT/log.jsonl.
-bf16 weights with fp32 masters; Muon on the matrices, AdamW on the rest; warm-up, stable, linear decay to zero by time.
-Not here: writing quantized weights and manifest entries; scoring on tasks.
+bf16 weights with fp32 masters; Muon on the matrices, AdamW on the rest; warm-up, stable, linear decay to zero by time or
+by tokens.
+Not here: pre-trained bases (`sft`), quantized weights and manifest entries (`publish`), scores.
 """
 
 import ctypes
@@ -13,6 +14,7 @@ import json
 import os
 import shutil
 import time
+from collections.abc import Callable
 from concurrent.futures import ThreadPoolExecutor
 from dataclasses import asdict, dataclass
 from pathlib import Path
@@ -22,11 +24,13 @@ import torch.nn.functional as F
 from safetensors.torch import load_file, save_file
 from transformers import LlamaConfig, LlamaForCausalLM
 
-from ..codec.arc16 import END, PAD, VOCABULARY_SIZE
+from ..codec.arc16 import END, PAD, VOCABULARY_SIZE, Arc16
 from ..models.lean import can_compute, llama_logits
 from ..models.nf4 import nf4_round_trip
 from ..models.rotary import GridRotary
-from .data import Batch, BatchStream, Family
+from .batches import Batch, BatchStream
+from .mixture import Mixture
+from .throughput import peak_flops, training_flops
 
 HEAD_DIM = 64
 STATE, WEIGHTS, COUNTERS = "training_state.safetensors", "model.safetensors", "training_state.json"
@@ -34,14 +38,17 @@ STATE, WEIGHTS, COUNTERS = "training_state.safetensors", "model.safetensors", "t
 
 @dataclass(frozen=True)
 class Settings:
-    """Every hyperparameter of a run. `steps` ends it after so many steps in all (0: only `minutes` counts)."""
+    """Every hyperparameter of a run. Its length is `minutes`, or `tokens` read in this run where that is not 0; `steps` ends it
+    after so many steps in all (0: no such end). `micro_tokens`: tokens that a GPU takes at once, the batch in parts."""
 
     out: str
     resume: str | None = None
+    positions: str = "grid"
     hidden: int = 256
     layers: int = 8
     intermediate: int = 688
     minutes: float = 60.0
+    tokens: int = 0
     steps: int = 0
     decay: float = 0.2
     warmup: int = 60
@@ -49,6 +56,7 @@ class Settings:
     adam_lr: float = 3e-3
     weight_decay: float = 0.01
     batch_tokens: int = 8192
+    micro_tokens: int = 32768
     max_len: int = 1024
     input_weight: float = 0.05
     quantization_aware: bool = False
@@ -58,6 +66,7 @@ class Settings:
     seed: int = 0
     device: str = "cpu"
     threads: int = os.cpu_count() or 1
+    loaders: int = 0
 
 
 def learning_rate_scale(step: int, progress: float, warmup: int, decay: float) -> float:
@@ -78,7 +87,7 @@ def targets_of(batch: Batch, input_weight: float) -> tuple[torch.Tensor, torch.T
     return target.flatten(), torch.where(supervised, 1.0, input_weight * known).flatten(), supervised.flatten()
 
 
-def loss_of(weights: dict[str, torch.Tensor], config, rotary: GridRotary, batch: Batch, input_weight: float):
+def loss_of(weights: dict[str, torch.Tensor], config, rotary: torch.nn.Module, batch: Batch, input_weight: float):
     """The weighted sum of the nll over all targets, and sums over the supervised ones (fp64: nll, right ones, count)."""
     cos, sin = rotary(weights["model.norm.weight"], batch.positions)
     logits = llama_logits(weights, config, batch.ids, cos, sin).float()  # (sequences * length, vocabulary)
@@ -96,6 +105,28 @@ def check_supported(config: LlamaConfig) -> None:
         raise ValueError(f"this trains only Llamas with heads of {HEAD_DIM}, as many key heads, tied embeddings, no biases")
 
 
+def check_positions(folder: Path, positions: str) -> None:
+    """Raises `ValueError` where the weights were trained with another position scheme."""
+    scheme = position_scheme(folder)
+    if scheme not in (None, positions):
+        raise ValueError(f"{folder} was trained with {scheme} positions, not {positions}")
+
+
+def position_scheme(folder: Path) -> str | None:
+    """The position scheme of a folder that `Trainer.save` wrote; None where it does not say."""
+    return read_counters(folder)["settings"].get("positions", "grid") if (folder / COUNTERS).is_file() else None
+
+
+def read_counters(folder: Path) -> dict:
+    """What `Trainer.save` wrote of a run: steps, tokens, minutes, data position, settings."""
+    return json.loads((folder / COUNTERS).read_text())
+
+
+def is_finished(out: Path) -> bool:
+    """Whether the run in this folder trained to its end."""
+    return (out / "final").is_dir()
+
+
 class Trainer:
     """Model, fp32 masters, optimizers and counters of one run; `step` trains on a batch, `save` writes all of it."""
 
@@ -103,6 +134,7 @@ class Trainer:
         self.settings = settings
         torch.manual_seed(settings.seed)
         if settings.resume:
+            check_positions(Path(settings.resume), settings.positions)
             model = LlamaForCausalLM.from_pretrained(settings.resume, dtype=torch.float32)
         else:
             heads = settings.hidden // HEAD_DIM
@@ -114,7 +146,8 @@ class Trainer:
             ))  # fmt: skip
         self.masters = {n: p.detach().clone().float().to(settings.device) for n, p in model.named_parameters()}
         check_supported(model.config)
-        self.config, self.rotary = model.config, GridRotary(HEAD_DIM)
+        self.config = model.config
+        self.rotary = GridRotary(HEAD_DIM) if settings.positions == "grid" else model.model.rotary_emb.to(settings.device)
         self.weights = {n: p.detach().to(settings.device, torch.bfloat16).requires_grad_() for n, p in model.named_parameters()}
         self.matrices = [n for n, p in self.masters.items() if p.ndim == 2 and "embed" not in n]
         others = [n for n in self.masters if n not in self.matrices]
@@ -128,11 +161,10 @@ class Trainer:
             )
             for share in self.shares
         ]
-        self.adam = torch.optim.AdamW(
-            [self.masters[n] for n in others], lr=settings.adam_lr, betas=(0.9, 0.95), weight_decay=0.0
-        )
+        self.adam = torch.optim.AdamW([self.masters[n] for n in others], lr=settings.adam_lr, betas=(0.9, 0.95), weight_decay=0.0)
         self.num_parameters = sum(p.numel() for p in self.masters.values())
         self.steps, self.tokens, self.minutes, self.data_state = 0, settings.tokens_before, 0.0, {"seed": settings.seed}
+        self.first_token = self.tokens
         if settings.resume and (Path(settings.resume) / STATE).exists():
             self._restore(Path(settings.resume))
 
@@ -152,12 +184,21 @@ class Trainer:
         return moments
 
     def _restore(self, folder: Path) -> None:
-        tensors, counters = load_file(folder / STATE), json.loads((folder / COUNTERS).read_text())
+        tensors, counters = load_file(folder / STATE), read_counters(folder)
         for name, tensor in ({f"master.{n}": m for n, m in self.masters.items()} | self._moments(create=True)).items():
             tensor.copy_(tensors[name])
         self.steps, self.tokens, self.data_state = counters["steps"], counters["tokens"], counters["data"]
+        self.first_token = self.tokens
         if folder.resolve().parent == Path(self.settings.out).resolve():
-            self.minutes = counters["minutes"]  # the same run goes on; any other starts its schedule anew
+            # The same run goes on; any other starts its schedule anew.
+            self.minutes, self.first_token = counters["minutes"], counters["first_token"]
+
+    @property
+    def progress(self) -> float:
+        """Share of the run that is done, 0 to 1 and beyond: by tokens where their number is set, else by time."""
+        if self.settings.tokens:
+            return (self.tokens - self.first_token) / self.settings.tokens
+        return self.minutes / self.settings.minutes
 
     def save(self, folder: Path) -> None:
         """Write the folder whole (aside, then renamed): weights for transformers and the state to go on from."""
@@ -168,7 +209,8 @@ class Trainer:
         weights = {n: m.bfloat16().contiguous() for n, m in self.masters.items()}  # never the NF4-rounded ones
         save_file(weights, aside / WEIGHTS, metadata={"format": "pt"})
         save_file({f"master.{n}": m for n, m in self.masters.items()} | self._moments(), aside / STATE)
-        counters = {"steps": self.steps, "tokens": self.tokens, "minutes": self.minutes, "data": self.data_state}
+        counters = {"steps": self.steps, "tokens": self.tokens, "first_token": self.first_token, "minutes": self.minutes,
+                    "data": self.data_state}  # fmt: skip
         (aside / COUNTERS).write_text(json.dumps(counters | {"settings": asdict(self.settings)}, indent=1))
         old = folder.with_name(folder.name + ".old")
         shutil.rmtree(old, ignore_errors=True)
@@ -199,35 +241,42 @@ class Trainer:
         for optimizer, rate in (*((muon, self.settings.muon_lr) for muon in self.muons), (self.adam, self.settings.adam_lr)):
             optimizer.param_groups[0]["lr"] = rate * scale
         total = float(targets_of(batch, self.settings.input_weight)[1].sum())
-        parts = batch.split(self.settings.threads)
-        results = list(self.workers.map(self._gradients, parts, [total] * len(parts)))
-        for master, *gradients in zip(self.masters.values(), *(gradients for gradients, _ in results)):
-            master.grad = sum(g.float() for g in gradients)
+        on_cpu = self.settings.device == "cpu"
+        for master in self.masters.values():
+            master.grad = None
+        parts = batch.split(self.settings.threads if on_cpu else -(-batch.ids.numel() // self.settings.micro_tokens))
+        sums = torch.zeros(3, dtype=torch.float64, device=self.settings.device)
+        for gradients, part_sums in (self.workers.map if on_cpu else map)(self._gradients, parts, [total] * len(parts)):
+            sums += part_sums
+            for master, gradient in zip(self.masters.values(), gradients):
+                master.grad = gradient.float() if master.grad is None else master.grad.add_(gradient)
         torch.nn.utils.clip_grad_norm_(self.masters.values(), 1.0)
         list(self.workers.map(torch.optim.Muon.step, self.muons))
         self.adam.step()
         self.steps += 1
         self.tokens += batch.num_tokens
-        return sum(sums for _, sums in results)
+        return sums
 
 
-def train(settings: Settings, families: list[Family]) -> dict:
+def train(settings: Settings, build: Callable[[], Mixture]) -> dict:
     """Run to the end of `settings` and return the last row of the log."""
     out = Path(settings.out)
     out.mkdir(parents=True, exist_ok=True)
     if settings.device == "cpu":
         torch.set_num_threads(1)  # the workers are the parallelism
     trainer = Trainer(settings)
-    stream = BatchStream(families, settings.batch_tokens, settings.max_len, rows_multiple=settings.threads, **trainer.data_state)
-    print(f"{trainer.num_parameters / 1e6:.1f}M parameters, {len(families)} families, {settings.device}, "
-          f"from step {trainer.steps}, {trainer.tokens / 1e6:.1f}M tokens", flush=True)  # fmt: skip
-    start = time.monotonic() - 60 * trainer.minutes
-    last_save, last_log, row, decaying = time.monotonic(), time.monotonic(), {}, False
-    sums, logged_tokens = torch.zeros(3, dtype=torch.float64, device=settings.device), trainer.tokens
+    stream = BatchStream(build, Arc16(settings.positions), settings.batch_tokens, settings.max_len,
+                         rows_multiple=settings.threads if settings.device == "cpu" else 1, loaders=settings.loaders,
+                         **trainer.data_state)  # fmt: skip
+    peak = peak_flops(torch.device(settings.device), torch.bfloat16, settings.threads)
+    print(f"{trainer.num_parameters / 1e6:.1f}M parameters, {settings.positions} positions, {settings.device}, from step "
+          f"{trainer.steps}, {trainer.tokens / 1e6:.1f}M tokens; bfloat16 matrix products: {peak / 1e12:.2f} TFLOP/s",
+          flush=True)  # fmt: skip
+    meter = Meter(trainer, peak, out / "log.jsonl")
+    start, last_save, decaying = time.monotonic() - 60 * trainer.minutes, time.monotonic(), False
     for batch in stream:
-        now = time.monotonic()
-        trainer.minutes = (now - start) / 60
-        progress = trainer.minutes / settings.minutes
+        trainer.minutes = (time.monotonic() - start) / 60
+        progress = trainer.progress
         if progress >= 1 or settings.steps and trainer.steps >= settings.steps:
             break
         if settings.decay and progress >= 1 - settings.decay and not decaying:
@@ -235,24 +284,46 @@ def train(settings: Settings, families: list[Family]) -> dict:
             if not (out / "stable").exists():
                 trainer.save(out / "stable")
         scale = learning_rate_scale(trainer.steps, progress, settings.warmup, settings.decay)
-        sums += trainer.step(batch.to(settings.device), scale, settings.quantization_aware and decaying)
+        meter.add(batch, trainer.step(batch.to(settings.device), scale, settings.quantization_aware and decaying))
         trainer.data_state = stream.state
         if trainer.steps % settings.log_steps == 0:
-            seconds, done = time.monotonic() - last_log, trainer.tokens - logged_tokens
-            nll, right, count = sums.tolist()
-            row = {"step": trainer.steps, "tokens": trainer.tokens, "output_loss": round(nll / count, 4),
-                   "output_accuracy": round(right / count, 4), "tokens_per_s": round(done / seconds),
-                   "tflops": round(6 * trainer.num_parameters * done / seconds / 1e12, 3),
-                   "lr_scale": round(scale, 4), "minutes": round(trainer.minutes, 2)}  # fmt: skip
-            print(json.dumps(row), flush=True)
-            with open(out / "log.jsonl", "a") as log:
-                log.write(json.dumps(row) + "\n")
-            last_log, logged_tokens = time.monotonic(), trainer.tokens
-            sums.zero_()
+            meter.log(scale)
             if settings.device == "cpu" and os.name == "posix":
                 ctypes.CDLL(None).malloc_trim(0)  # varying shapes fragment the heap by gigabytes otherwise
         if time.monotonic() - last_save > 60 * settings.checkpoint_minutes:
             trainer.save(out / "latest")
             last_save = time.monotonic()
     trainer.save(out / "final")
-    return row
+    return meter.row
+
+
+class Meter:
+    """Losses and speed since the last line of the log. MFU: FLOPs of the tokens read, padding left out, of the ceiling."""
+
+    def __init__(self, trainer: Trainer, peak: float, path: Path):
+        self.trainer, self.peak, self.path, self.row = trainer, peak, path, {}
+        self._start_anew()
+
+    def _start_anew(self) -> None:
+        self.sums = torch.zeros(3, dtype=torch.float64, device=self.trainer.settings.device)
+        self.tokens, self.sequences, self.since = 0, 0, time.monotonic()
+
+    def add(self, batch: Batch, sums: torch.Tensor) -> None:
+        self.sums += sums
+        self.tokens += batch.num_tokens
+        self.sequences += len(batch.ids)
+
+    def log(self, scale: float) -> None:
+        """Print and append one line, and start anew."""
+        trainer = self.trainer
+        nll, right, count = self.sums.tolist()  # waits for the device
+        seconds = time.monotonic() - self.since
+        flops = training_flops(trainer.num_parameters, trainer.config, self.tokens, self.tokens / self.sequences)
+        self.row = {"step": trainer.steps, "tokens": trainer.tokens, "output_loss": round(nll / count, 4),
+                    "output_accuracy": round(right / count, 4), "tokens_per_s": round(self.tokens / seconds),
+                    "mfu": round(flops / seconds / self.peak, 3), "lr_scale": round(scale, 4),
+                    "minutes": round(trainer.minutes, 2)}  # fmt: skip
+        print(json.dumps(self.row), flush=True)
+        with open(self.path, "a") as log:
+            log.write(json.dumps(self.row) + "\n")
+        self._start_anew()

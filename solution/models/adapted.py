@@ -7,11 +7,14 @@ Not here: where the base comes from (`load`), the training loop (`ttt`), decodin
 import math
 
 import torch
+import torch.nn.functional as F
 from peft.tuners.lora import LoraLayer
 
-from ..codec.arc16 import Arc16
+from ..codec.arc16 import PAD, Arc16
 from .lean import can_compute, llama_logits
 from .nf4 import dequantize
+
+PREFIX = "prefix"
 
 
 class NonFiniteError(ArithmeticError):
@@ -22,15 +25,18 @@ class AdaptedModel:
     """One model on one device, owned by one worker thread.
 
     `lm` is the Llama inside peft's wrapper; `codec` writes its prompts; `trainable` are the adapter's parameters in a
-    fixed order. Parameters are only ever written in place under `no_grad`: fused backends cache casts by tensor version
-    (unsloth.md, "Adapter reset").
+    fixed order. `prefix` is None or a table of learned vectors (rows, hidden), read as token ids from the vocabulary's end
+    on and trained with the adapter. Parameters are only ever written in place under `no_grad`: fused backends cache casts
+    by tensor version (unsloth.md, "Adapter reset").
     """
 
     def __init__(self, peft_model: torch.nn.Module, codec: Arc16, device: torch.device, dtype: torch.dtype):
         self.peft_model = peft_model
         self.lm = peft_model.get_base_model()
         self.codec, self.device, self.dtype = codec, device, dtype
+        self.prefix: torch.nn.Parameter | None = None
         self.trainable = [p for _, p in sorted(peft_model.named_parameters()) if p.requires_grad]
+        self._adapter = self.trainable
         self._names = [n for n, p in sorted(peft_model.named_parameters()) if p.requires_grad]
         self._lean = device.type == "cpu" and can_compute(self.lm.config) and not self._in_4_bits()
         self._initial = None
@@ -41,7 +47,7 @@ class AdaptedModel:
         """Draw the initial adapter that `reset` returns to: A uniform within 1/sqrt(fan_in), B zero, from `seed` alone."""
         generator = torch.Generator().manual_seed(seed)
         initial = []
-        for name, parameter in zip(self._names, self.trainable):
+        for name, parameter in zip(self._names, self._adapter):
             if "lora_A" in name:
                 bound = 1 / math.sqrt(parameter.shape[1])
                 value = (torch.rand(parameter.shape, generator=generator) * 2 - 1) * bound
@@ -52,18 +58,36 @@ class AdaptedModel:
         self.reset()
 
     @torch.no_grad()
-    def reset(self) -> None:
-        """Back to the initial adapter, in place. The optimiser is the training loop's own and starts anew with it."""
-        torch._foreach_copy_(self.trainable, self._initial)
+    def reset(self, prefix_rows: int = 0) -> None:
+        """Back to the initial adapter, in place, with a new prefix table of so many rows: each the mean of the embeddings.
+
+        The optimiser is the training loop's own and starts anew with it.
+        """
+        torch._foreach_copy_(self._adapter, self._initial)
+        embedding = self.lm.model.embed_tokens.weight.detach()
+        mean = embedding[:PAD].float().mean(0).to(embedding.dtype)
+        self._set_prefix(mean.repeat(prefix_rows, 1) if prefix_rows else None)
+
+    def _set_prefix(self, table: torch.Tensor | None) -> None:
+        self.prefix = None if table is None else torch.nn.Parameter(table)
+        self.trainable = self._adapter + ([] if table is None else [self.prefix])
 
     def adapter(self) -> dict[str, torch.Tensor]:
-        """A copy of the adapter's tensors by name, on the CPU."""
-        return {n: p.detach().to("cpu", copy=True) for n, p in zip(self._names, self.trainable)}
+        """A copy of the adapter's tensors by name, on the CPU; the prefix table, where there is one, under `PREFIX`."""
+        names = [*self._names, PREFIX]
+        return {n: p.detach().to("cpu", copy=True) for n, p in zip(names, self.trainable)}
 
     @torch.no_grad()
     def load_adapter(self, tensors: dict[str, torch.Tensor]) -> None:
-        """Write an adapter taken by `adapter` back, in place."""
-        torch._foreach_copy_(self.trainable, [tensors[n].to(self.device) for n in self._names])
+        """Write an adapter taken by `adapter` back, in place, with its prefix table or none."""
+        torch._foreach_copy_(self._adapter, [tensors[n].to(self.device) for n in self._names])
+        table = tensors.get(PREFIX)
+        self._set_prefix(None if table is None else table.to(self.device, copy=True))
+
+    def embeddings(self) -> torch.Tensor:
+        """What token ids read: the model's embedding and below it the prefix table (vocabulary + rows, hidden)."""
+        embedding = self.lm.model.embed_tokens.weight
+        return embedding if self.prefix is None else torch.cat([embedding, self.prefix])
 
     def logits(self, ids: torch.Tensor, positions: torch.Tensor, where: torch.Tensor) -> torch.Tensor:
         """Next-token logits, float32 (selected, vocabulary), at the places where the mask `where` (batch, length) is True.
@@ -80,7 +104,7 @@ class AdaptedModel:
             a, b = module.lora_A[adapter].weight, module.lora_B[adapter].weight
             merged[f"{name}.weight"] = torch.addmm(module.base_layer.weight, b, a, alpha=module.scaling[adapter])
         cos, sin = self.lm.model.rotary_emb(self.lm.model.embed_tokens.weight, positions)
-        logits = llama_logits(merged, self.lm.config, ids, cos, sin)  # (batch * length, vocabulary)
+        logits = llama_logits(merged, self.lm.config, ids, cos, sin, self.embeddings())  # (batch * length, vocabulary)
         return logits.view(*ids.shape, -1)[where].float()
 
     def _in_4_bits(self) -> bool:
@@ -93,8 +117,9 @@ class AdaptedModel:
         left padding would be attended to (unsloth.md, "Train and decode"). The all-ones mask keeps transformers from
         reading position jumps as packed sequences (unsloth.md, "transformers trap").
         """
+        what = {"input_ids": ids} if self.prefix is None else {"inputs_embeds": F.embedding(ids, self.embeddings())}
         hidden = self.lm.model(
-            input_ids=ids, position_ids=positions, attention_mask=torch.ones_like(ids), use_cache=False
+            **what, position_ids=positions, attention_mask=torch.ones_like(ids), use_cache=False
         ).last_hidden_state
         return self.lm.lm_head(hidden[where]).float()
 

@@ -59,7 +59,8 @@ class DenseLlama:
         self.head_dim = getattr(config, "head_dim", None) or config.hidden_size // self.heads
         self.epsilon = config.rms_norm_eps
         self.rotary = model.lm.model.rotary_emb
-        self.embedding = model.lm.model.embed_tokens.weight.detach()
+        self.embedding = (model.embeddings() if adapter else model.lm.model.embed_tokens.weight).detach()
+        self.prefix = range(0 if model.prefix is None or not adapter else len(model.prefix))
         self.norm = model.lm.model.norm.weight.detach()
         self.head = model.lm.lm_head.weight.detach()
 

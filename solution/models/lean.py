@@ -102,17 +102,23 @@ def can_compute(config) -> bool:
 
 
 def llama_logits(
-    weights: dict[str, torch.Tensor], config, ids: torch.Tensor, cos: torch.Tensor, sin: torch.Tensor
+    weights: dict[str, torch.Tensor],
+    config,
+    ids: torch.Tensor,
+    cos: torch.Tensor,
+    sin: torch.Tensor,
+    embeddings: torch.Tensor | None = None,
 ) -> torch.Tensor:
     """ids (batch, length), cos and sin (batch, length, head_dim) -> logits (batch * length, vocabulary).
 
-    For Llamas with as many key as query heads, no biases and tied embeddings.
+    `embeddings`: what ids read, where that is not the model's own table. For Llamas with as many key as query heads, no
+    biases and tied embeddings.
     """
     batch, length = ids.shape
     heads, epsilon = config.num_attention_heads, config.rms_norm_eps
     cos, sin = cos[:, None], sin[:, None]  # (batch, 1, length, head_dim)
     embedding = weights["model.embed_tokens.weight"]
-    x = embedding[ids.flatten()]  # (tokens, hidden)
+    x = (embedding if embeddings is None else embeddings)[ids.flatten()]  # (tokens, hidden)
     for i in range(config.num_hidden_layers):
         layer = {n: weights[f"model.layers.{i}.{n}.weight"] for n in LAYER_WEIGHTS}
         h = Normalize.apply(x, layer["input_layernorm"], epsilon)

@@ -84,12 +84,14 @@ def item_tokens(item: Task) -> int:
     return task_tokens(item.train, item.test[0], num_tokens(item.test[0].output) + 1)
 
 
-def encode_item(item: Task, config: DataConfig, codec: Arc16) -> tuple[Prompt, tuple[tuple[int, int], ...]]:
-    """The item's prompt and the spans that carry loss.
+def encode_item(
+    item: Task, config: DataConfig, codec: Arc16, prefix: range = range(0)
+) -> tuple[Prompt, tuple[tuple[int, int], ...]]:
+    """The item's prompt, behind the rows `prefix` of the prefix table, and the spans that carry loss.
 
     The first demonstration's output cannot be inferred and carries none; an item without demonstrations has loss on
     its answer (paper.md, details 2; feature 6).
     """
-    prompt = codec.encode(item, answer=True)
+    prompt = codec.encode(item, answer=True, prefix=prefix)
     spans = prompt.spans[1:] if config.demonstration_loss else prompt.spans[-1:]
     return prompt, spans or prompt.spans[-1:]

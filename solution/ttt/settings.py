@@ -28,6 +28,7 @@ class JointConfig:
 
     `share`: the part of the time left that it may take; the learning rate follows the clock where the clock ends it.
     `passes`: how often each task gives an item, at most. `max_tokens`: the longest item; a task with none gives none.
+    `prefix_tokens`: learned vectors that stand before every prompt, each task its own (0: none).
     `per_task`: whether every task then trains on from the joint adapter (off: the paper's shared LoRA, an ablation).
     """
 
@@ -35,6 +36,7 @@ class JointConfig:
     passes: int = 32
     learning_rate: float = 5e-3
     max_tokens: int = 1024
+    prefix_tokens: int = 0
     per_task: bool = True
 
 

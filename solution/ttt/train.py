@@ -78,15 +78,18 @@ def train(
     out_of_time: Callable[[], bool] = lambda: False,
     start: dict[str, torch.Tensor] | None = None,
     time_used: Callable[[], float] = lambda: 0.0,
+    prefixes: dict[str, range] | None = None,
 ) -> Trained:
     """Reset the adapter and the optimiser, then train on `items`; the base stays frozen.
 
     `start`: an adapter to train on from, instead of the initial one. `out_of_time` is asked before every step; `time_used`
     is the share of its time that the training has had: the learning rate falls with it where it runs ahead of the steps.
+    `prefixes`: by task id, the rows of the prefix table that stand before its items; trained with the adapter.
     Raises `NonFiniteError` at the first loss that is NaN or infinite.
     """
+    prefixes = prefixes or {}
     if start is None:
-        model.reset()
+        model.reset(max((rows.stop for rows in prefixes.values()), default=0))
     else:
         model.load_adapter(start)
     if not items:
@@ -103,7 +106,7 @@ def train(
             break
         for group in optimiser.param_groups:
             group["lr"] = config.learning_rate * schedule(max(step, time_used() * len(planned)), len(planned), config.warmup)
-        prompts, spans = zip(*(encode_item(items[i], data, model.codec) for i in batch))
+        prompts, spans = zip(*(encode_item(items[i], data, model.codec, prefixes.get(items[i].id, range(0))) for i in batch))
         ids, positions, targets = collate(prompts, spans, model.codec, model.device)
         where = targets.roll(-1, dims=1)  # a token is predicted where the one before it stands
         loss = F.cross_entropy(model.logits(ids, positions, where), ids[targets])

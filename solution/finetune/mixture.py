@@ -1,0 +1,174 @@
+"""The training mixture: one endless, seeded stream of pseudo tasks out of several sources.
+
+In:  sources of pairs with their shares, and the share of tasks that get one of the paper's transformations.
+Out: tasks of 2-6 demonstrations and one answered test pair, at most so many tokens long, in a random view.
+Rules: paper.md, feature 15 and "Details", 6 (30 % of variants transformed: input only 0.3, output only 0.6, both 0.1).
+Not here: reading examples (`examples`), generating them (`generators`), tokens (`batches`).
+"""
+
+from collections.abc import Sequence
+from dataclasses import dataclass
+from pathlib import Path
+
+import numpy as np
+
+from ..arc.load import PUBLIC_SETS
+from ..arc.task import Pair, Task
+from ..arc.transforms import transforms
+from ..arc.view import View, random_colours
+from .examples import Family, read_families
+from .generators import FAMILIES
+from .generators.composer import sample as compose
+from .generators.family import pair_tokens
+from .guard import Guard
+
+MIN_PAIRS, MAX_PAIRS = 3, 7
+"""Pairs a task, its test pair included (paper: 2-7 examples; one demonstration alone says too little)."""
+KEEP_ZERO_SHARE = 0.7
+TRANSFORMED_SHARE = 0.3
+SIDES, SIDE_SHARES = ((True, False), (False, True), (True, True)), (0.3, 0.6, 0.1)
+"""Which of (inputs, outputs) a transformation acts on, and how often."""
+FAMILY_TRIES, TASK_TRIES = 20, 100
+
+
+class Examples:
+    """Pairs drawn from stored examples; families are equally likely."""
+
+    def __init__(self, name: str, families: Sequence[Family]):
+        self.name = name
+        self.families = [f for f in families if len(f.pairs) >= MIN_PAIRS]
+        if not self.families:
+            raise ValueError(f"{name}: no family of {MIN_PAIRS} examples or more")
+
+    def sample(self, rng: np.random.Generator, max_len: int) -> tuple[Pair, ...] | None:
+        """3-7 pairs of one family, at most `max_len` tokens together in any symmetry; pairs that do not fit are dropped."""
+        family = self.families[rng.integers(len(self.families))]
+        for _ in range(FAMILY_TRIES):
+            wanted = min(int(rng.integers(MIN_PAIRS, MAX_PAIRS + 1)), len(family.pairs))
+            chosen = rng.choice(len(family.pairs), wanted, replace=False, shuffle=True)
+            count = int(np.searchsorted(np.cumsum(family.tokens[chosen]), max_len, side="right"))
+            if count >= MIN_PAIRS:
+                return tuple(family.pairs[i] for i in chosen[:count])
+        return None
+
+
+class Generated:
+    """Pairs made on the spot by our own generator families; families are equally likely."""
+
+    name = "generators"
+
+    def sample(self, rng: np.random.Generator, max_len: int) -> tuple[Pair, ...] | None:
+        family = FAMILIES[rng.integers(len(FAMILIES))]
+        return family.sample(rng, int(rng.integers(MIN_PAIRS, MAX_PAIRS + 1)), max_len)
+
+
+class Composed:
+    """Pairs made on the spot by random programs."""
+
+    name = "composer"
+
+    def sample(self, rng: np.random.Generator, max_len: int) -> tuple[Pair, ...] | None:
+        return compose(rng, int(rng.integers(MIN_PAIRS, MAX_PAIRS + 1)), max_len)
+
+
+Source = Examples | Generated | Composed
+
+
+def random_view(rng: np.random.Generator) -> View:
+    """One of eight symmetries and a colour bijection, which keeps colour 0 seven times out of ten."""
+    return View(int(rng.integers(8)), random_colours(rng, keep_zero=bool(rng.random() < KEEP_ZERO_SHARE)))
+
+
+def transformed(task: Task, rng: np.random.Generator, max_len: int) -> Task:
+    """The task with one of the paper's transformations on its inputs, its outputs or both, its first pairs where all do not
+    fit `max_len`; the task itself where fewer than three do."""
+    choices = transforms(rng)
+    transform = choices[rng.integers(len(choices))]
+    inputs, outputs = SIDES[rng.choice(len(SIDES), p=SIDE_SHARES)]
+    other = transform.apply(task, inputs, outputs)
+    if other is None:
+        return task
+    pairs = (*other.train, *other.test)
+    count = int(np.searchsorted(np.cumsum([pair_tokens(p) for p in pairs]), max_len, side="right"))
+    return Task(task.id, pairs[: count - 1], (pairs[count - 1],)) if count >= MIN_PAIRS else task
+
+
+@dataclass(frozen=True)
+class Mixture:
+    """`parts`: sources with their shares of all tasks (relative). `geometric`: share of tasks that are transformed.
+    `guard`: tasks that hold a pair it knows are left out: generators may hit upon one, and so may a transformation."""
+
+    parts: tuple[tuple[float, Source], ...]
+    geometric: float = TRANSFORMED_SHARE
+    guard: Guard | None = None
+
+    def __post_init__(self):
+        if not self.parts or min(share for share, _ in self.parts) <= 0 or not 0 <= self.geometric <= 1:
+            raise ValueError("a mixture needs sources with positive shares, and a geometric share from 0 to 1")
+
+    def sample(self, rng: np.random.Generator, max_len: int) -> Task:
+        """One task in a random view. Where a source gives none, another is drawn; raises `ValueError` where none does."""
+        shares = np.array([share for share, _ in self.parts])
+        for _ in range(TASK_TRIES):
+            source = self.parts[rng.choice(len(shares), p=shares / shares.sum())][1]
+            pairs = source.sample(rng, max_len)
+            if pairs is None:
+                continue
+            task = Task(source.name, pairs[:-1], (pairs[-1],))
+            if rng.random() < self.geometric:
+                task = transformed(task, rng, max_len)
+            if self.guard is not None and any(map(self.guard.task_of, (*task.train, *task.test))):
+                continue
+            return random_view(rng).apply(task)
+        raise ValueError(f"no task of three pairs in {max_len} tokens came in {TASK_TRIES} draws")
+
+    def describe(self) -> str:
+        """One line for the manifest."""
+        total = sum(share for share, _ in self.parts)
+        named = ", ".join(f"{share / total:.0%} {source.name}" for share, source in self.parts)
+        return f"{named}; {self.geometric:.0%} of the tasks geometrically transformed (paper.md, feature 15)"
+
+
+@dataclass(frozen=True)
+class Recipe:
+    """What a mixture is made of; small enough to store with a checkpoint and to send to a loader process.
+
+    `data`: sources that `examples.read_families` reads, together one source of the mixture. The shares are those of all
+    tasks; `generators` and `composer` 0 leave our own families or the random programs out. `drop_scored`: leave out examples
+    that are scored on (the public evaluation set, the held-out training tasks) instead of refusing them.
+    """
+
+    data: tuple[str, ...] = ("arc-agi-1/training",)
+    examples: float = 0.5
+    generators: float = 0.3
+    composer: float = 0.2
+    geometric: float = TRANSFORMED_SHARE
+    drop_scored: bool = True
+
+    def build(self) -> Mixture:
+        """Read and check everything. Raises `InputError` for sources that cannot be read or may not be used."""
+        parts, guard = [], Guard.standard()
+        if self.examples > 0:
+            parts.append(
+                (
+                    self.examples,
+                    Examples(" + ".join(d if d in PUBLIC_SETS else Path(d).name for d in self.data), self._families(guard)),
+                )
+            )
+        if self.generators > 0:
+            parts.append((self.generators, Generated()))
+        if self.composer > 0:
+            parts.append((self.composer, Composed()))
+        return Mixture(tuple(parts), self.geometric, guard)
+
+    def _families(self, guard: Guard) -> list[Family]:
+        merged: dict[str, list[Pair]] = {}
+        for source in self.data:
+            families = read_families(source)
+            if self.drop_scored:
+                families = guard.drop(families)
+            else:
+                guard.check(families, source)
+            for family in families:
+                merged.setdefault(family.id, []).extend(family.pairs)
+        return [Family.of(name, pairs) for name, pairs in sorted(merged.items())]

@@ -1,0 +1,264 @@
+"""Training data: readers, the contamination guard on the real overlap, sampling, transformations, batches."""
+
+import json
+from functools import partial
+
+import numpy as np
+import pytest
+import torch
+
+from solution.arc.load import InputError, public_set
+from solution.arc.task import Pair, Task, frozen, to_rows
+from solution.arc.view import View
+from solution.codec.arc16 import END, INPUT, OUTPUT, PAD, Arc16
+from solution.finetune.batches import BatchStream, collate, supervised_tokens
+from solution.finetune.check import held_out_prompts
+from solution.finetune.examples import Family, read_families, write_packed
+from solution.finetune.guard import HELD_OUT, ContaminationError, Guard, canonical_key, rough_key
+from solution.finetune.mixture import Composed, Examples, Generated, Mixture, Recipe, transformed
+
+from .arc_examples import turning_families, turning_mixture
+
+
+@pytest.fixture(scope="module")
+def guard():
+    return Guard.standard()
+
+
+def random_pair(rng, high=6):
+    return Pair(*(frozen(rng.integers(0, 10, rng.integers(1, high, 2))) for _ in range(2)))
+
+
+# Readers
+
+
+def test_packed_examples_and_a_rearc_folder_are_read_as_they_were_written(tmp_path):
+    families = turning_families()
+    write_packed(tmp_path / "a.npz", families)
+    for folder in (tmp_path / "plain", tmp_path / "re_arc" / "tasks"):
+        folder.mkdir(parents=True)
+        for family in families:
+            rows = [{"input": to_rows(p.input), "output": to_rows(p.output)} for p in family.pairs]
+            (folder / f"{family.id}.json").write_text(json.dumps(rows))
+    for source in (tmp_path / "a.npz", tmp_path / "plain", tmp_path / "re_arc"):
+        read = read_families(str(source))
+        assert [f.id for f in read] == [f.id for f in families] and [f.pairs for f in read] == [f.pairs for f in families]
+        assert all(np.array_equal(a.tokens, b.tokens) for a, b in zip(read, families))
+
+
+def test_public_sets_bring_demonstrations_and_answered_tests():
+    families = {f.id: f for f in read_families("arc-agi-1/training")}
+    challenges, solutions = public_set("arc-agi-1/training")
+    assert len(families) == 400
+    for name, task in challenges.tasks.items():
+        assert len(families[name].pairs) == len(task.train) + len(task.test)
+        assert families[name].pairs[-1] == Pair(task.test[-1].input, solutions[name][-1])
+
+
+@pytest.mark.parametrize("fault", ["nothing", "text", "cut", "values", "missing", "folder", "json"])
+def test_sources_that_cannot_be_read_give_one_line(tmp_path, fault):
+    path = tmp_path / "a.npz"
+    write_packed(path, turning_families())
+    arrays = dict(np.load(path))
+    if fault == "nothing":
+        path = tmp_path / "none.npz"
+    elif fault == "text":
+        path.write_text("no archive")
+    elif fault == "cut":
+        np.savez(path, **arrays | {"cells": arrays["cells"][:-1]})
+    elif fault == "values":
+        np.savez(path, **arrays | {"cells": np.full_like(arrays["cells"], 10)})
+    elif fault == "missing":
+        np.savez(path, keys=arrays["keys"])
+    elif fault == "folder":
+        path = tmp_path / "empty"
+        path.mkdir()
+    else:
+        path = tmp_path / "re_arc"
+        path.mkdir()
+        (path / "a.json").write_text('[{"input": [[1, 2], [3]], "output": [[1]]}]')
+    with pytest.raises(InputError) as error:
+        read_families(str(path))
+    assert "\n" not in str(error.value) and str(tmp_path) in str(error.value)
+
+
+# The contamination guard
+
+
+def test_the_real_overlap_of_arc_agi_2_is_refused(guard):
+    """376 of ARC-AGI-1's 400 public evaluation ids are in ARC-AGI-2's training set, 6 in its evaluation set (anchors.md)."""
+    evaluation = set(public_set("arc-agi-1/evaluation")[0].tasks)
+    caught = 0
+    for source, expected in (("arc-agi-2/training", 376), ("arc-agi-2/evaluation", 6)):
+        families = read_families(source)
+        assert sum(f.id in evaluation for f in families) == expected
+        with pytest.raises(ContaminationError, match=source):
+            guard.check(families, source)
+        renamed = [Family.of(f"renamed-{f.id}", f.pairs) for f in families]  # by content alone
+        offending = {f.id for f in renamed if guard.offences(f).any()}
+        assert {f"renamed-{f.id}" for f in families if f.id in evaluation} <= offending
+        caught += len({f.removeprefix("renamed-") for f in offending} & evaluation)
+        kept = guard.drop(families)
+        guard.check(kept, source)
+        assert len(kept) == len(families) - sum(f.id in guard.ids for f in families)
+    assert caught == 382
+
+
+def test_guard_sees_through_symmetries_colours_and_other_ids(guard):
+    rng = np.random.default_rng(0)
+    challenges, _ = public_set("arc-agi-1/evaluation")
+    for name in rng.choice(sorted(challenges.tasks), 20, replace=False):
+        pair = challenges.tasks[name].train[0]
+        view = View(int(rng.integers(8)), tuple(int(c) for c in rng.permutation(10)))
+        family = Family.of("mine", [random_pair(rng), view.apply_pair(pair), random_pair(rng)])
+        assert guard.offences(family).tolist() == [False, True, False]
+        assert len(guard.drop([family])[0].pairs) == 2
+        assert guard.task_of(Pair(pair.output, pair.input)) is None  # another rule
+
+
+def test_keys_are_equal_exactly_for_pairs_that_a_view_joins():
+    rng = np.random.default_rng(1)
+    seen = {}
+    for number in range(150):
+        pair = random_pair(rng, 5)
+        views = [View(s, tuple(int(c) for c in rng.permutation(10))) for s in range(8)]
+        assert {canonical_key(v.apply_pair(pair)) for v in views} == {canonical_key(pair)}
+        assert {rough_key(v.apply_pair(pair)) for v in views} == {rough_key(pair)}
+        other = seen.setdefault(canonical_key(pair), pair)
+        if other is not pair:  # found equal: then some view must join them
+            cells = {tuple(sorted(p.input.shape)) for p in (pair, other)}
+            assert len(cells) == 1, number
+
+
+def test_held_out_tasks_are_out_of_the_default_mixture_and_are_what_is_checked_on(guard):
+    assert len(HELD_OUT) == len(set(HELD_OUT)) == 60 and set(HELD_OUT) <= guard.ids
+    (_, examples), *_ = Recipe(generators=0, composer=0).build().parts
+    assert not {f.id for f in examples.families} & guard.ids and len(examples.families) > 330
+    with pytest.raises(ContaminationError, match="60 families by their id"):
+        Recipe(generators=0, composer=0, drop_scored=False).build()
+    prompts = held_out_prompts(Arc16("grid"), 1024)
+    assert 55 <= len(prompts) and max(map(len, prompts)) <= 1024
+
+
+# Sampling
+
+
+def test_samples_fit_and_every_family_comes():
+    rng = np.random.default_rng(1)
+    grids = [frozen(np.zeros((side, side))) for side in (2, 6, 30)]
+    families = [Family.of(str(i), (Pair(g, g),) * 9) for i, g in enumerate(grids)]
+    source = Examples("x", families)
+    sides = []
+    for _ in range(300):
+        pairs = source.sample(rng, 300)
+        if pairs is not None:
+            assert 3 <= len(pairs) <= 7 and sum(len(p.input) * (len(p.input) + 1) * 2 + 3 for p in pairs) <= 300
+            sides.append(len(pairs[0].input))
+    assert sides.count(30) == 0 and min(sides.count(2), sides.count(6)) > 70
+    with pytest.raises(ValueError, match="no task of three pairs"):
+        Mixture(((1.0, Examples("y", families[2:])),)).sample(rng, 300)
+
+
+def test_a_generated_task_that_holds_a_scored_pair_is_left_out(guard):
+    challenges, _ = public_set("arc-agi-1/evaluation")
+    rng = np.random.default_rng(4)
+
+    class Unlucky:
+        name = "unlucky"
+        clean = tuple(random_pair(rng) for _ in range(3))
+        scored = challenges.tasks[sorted(challenges.tasks)[0]].train[0]
+
+        def sample(self, rng, max_len):
+            return (*self.clean, self.scored) if rng.random() < 0.5 else self.clean
+
+    mixture = Mixture(((1.0, Unlucky()),), geometric=0.0, guard=guard)
+    tasks = [mixture.sample(rng, 5000) for _ in range(40)]
+    assert {len(task.train) for task in tasks} == {2}
+
+
+@pytest.mark.parametrize("source", [Generated(), Composed()], ids=lambda s: s.name)
+def test_our_own_sources_give_tasks_that_fit(source):
+    mixture = Mixture(((1.0, source),))
+    rng, codec = np.random.default_rng(0), Arc16("grid")
+    for _ in range(60):
+        task = mixture.sample(rng, 700)
+        assert 2 <= len(task.train) <= 6 and len(codec.encode(task, answer=True)) <= 700
+    one, two = (mixture.sample(np.random.default_rng(5), 700) for _ in range(2))
+    assert one == two
+
+
+def test_a_mixture_draws_its_sources_by_their_shares():
+    parts = tuple((share, Examples(name, turning_families())) for share, name in ((3.0, "a"), (1.0, "b")))
+    mixture = Mixture(parts, geometric=0.0)
+    rng = np.random.default_rng(0)
+    drawn = [mixture.sample(rng, 500).id for _ in range(800)]
+    assert 540 < drawn.count("a") < 660
+    assert mixture.describe().startswith("75% a, 25% b; 0%")
+
+
+def test_transformed_tasks_keep_the_rule_and_the_shares_of_the_paper():
+    rng = np.random.default_rng(3)
+    pairs = tuple(Pair(frozen(g), frozen(g)) for g in (rng.integers(0, 10, (3, 4)) for _ in range(5)))
+    task = Task("t", pairs[:4], pairs[4:])
+    kinds = {"input": 0, "output": 0, "both": 0}
+    for _ in range(3000):
+        other = transformed(task, rng, 10_000)
+        shown = (*other.train, *other.test)
+        same_inputs = all(np.array_equal(a.input, b.input) for a, b in zip(shown, pairs))
+        same_outputs = all(np.array_equal(a.output, b.output) for a, b in zip(shown, pairs))
+        assert not (same_inputs and same_outputs) and len(shown) == 5
+        kinds["output" if same_inputs else "input" if same_outputs else "both"] += 1
+        if not same_inputs and not same_outputs:  # one transformation acts on both: the copy stays a copy
+            assert all(np.array_equal(p.input, p.output) for p in shown)
+    assert [round(n / 3000, 1) for n in kinds.values()] == [0.3, 0.6, 0.1]
+    shorter = [transformed(task, rng, 200) for _ in range(300)]
+    assert {len(t.train) for t in shorter} >= {4, 3, 2}
+    assert all(len(Arc16("grid").encode(t, answer=True)) <= 200 for t in shorter)
+
+
+# Batches
+
+
+def test_exactly_the_outputs_from_the_second_pair_on_are_supervised():
+    rng = np.random.default_rng(2)
+    mixture = turning_mixture()
+    prompts = [Arc16("grid").encode(mixture.sample(rng, 400), answer=True, first_pair=3) for _ in range(20)]
+    batch = collate(prompts)
+    assert batch.ids.shape == batch.positions.shape == batch.supervised.shape and batch.ids.shape[1] % 32 == 0
+    assert batch.num_tokens == sum(map(len, prompts))
+    for row, prompt in enumerate(prompts):
+        n, learnt, inside, pair = len(prompt), [], False, -1
+        for token in prompt.ids:
+            pair += token == INPUT
+            learnt.append(bool(inside and pair > 0))
+            inside = token == OUTPUT or inside and token != END
+        assert supervised_tokens(prompt).tolist() == learnt == batch.supervised[row, :n].tolist()
+        assert not batch.supervised[row, n:].any() and (batch.ids[row, n:] == PAD).all()
+        assert batch.positions[row, 0] >> 12 == 6
+
+
+def test_a_stream_goes_on_exactly_and_wastes_little():
+    codec = Arc16("grid")
+    stream = iter(BatchStream(turning_mixture, codec, 512, 160, seed=4))
+    batches = [next(stream) for _ in range(150)]
+    whole = BatchStream(turning_mixture, codec, 512, 160, seed=4)
+    reader = iter(whole)
+    for _ in range(120):
+        next(reader)
+    again = iter(BatchStream(turning_mixture, codec, 512, 160, **whole.state))
+    assert whole.state["pool"] > 0
+    for k in range(120, 150):
+        other = next(again)
+        assert torch.equal(batches[k].ids, other.ids) and torch.equal(batches[k].positions, other.positions)
+    assert max(b.ids.numel() for b in batches) <= 512
+    assert sum(b.num_tokens for b in batches) > 0.8 * sum(b.ids.numel() for b in batches)
+
+
+def test_loader_processes_give_the_same_batches_in_the_same_order():
+    codec, build = Arc16("grid"), partial(turning_mixture, families=2)
+    here = iter(BatchStream(build, codec, 512, 160, seed=1, pool=2, taken=3))
+    there = iter(BatchStream(build, codec, 512, 160, seed=1, pool=2, taken=3, loaders=2))
+    for _ in range(80):
+        one, two = next(here), next(there)
+        assert torch.equal(one.ids, two.ids) and torch.equal(one.supervised, two.supervised)
+    there.close()
