@@ -10,7 +10,8 @@ from transformers import LlamaConfig, LlamaForCausalLM
 
 from solution.codec.arc16 import Arc16
 from solution.finetune.batches import BatchStream
-from solution.finetune.train import Settings, Trainer, learning_rate_scale, train
+from solution.finetune.settings import Settings
+from solution.finetune.train import Trainer, learning_rate_scale, train
 from solution.models.lean import llama_logits
 from solution.models.nf4 import nf4_round_trip
 from solution.models.rotary import GridRotary

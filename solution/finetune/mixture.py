@@ -16,9 +16,9 @@ from ..arc.load import PUBLIC_SETS
 from ..arc.task import Pair, Task
 from ..arc.transforms import transforms
 from ..arc.view import View, random_colours
+from .composer.compose import sample as compose
 from .examples import Family, read_families
 from .generators import FAMILIES
-from .generators.composer import sample as compose
 from .generators.family import pair_tokens
 from .guard import Guard
 

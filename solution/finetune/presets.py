@@ -1,15 +1,22 @@
-"""The sizes that `python -m solution.finetune --preset` trains: every hyperparameter of each in one value."""
+"""What `python -m solution.finetune --preset` trains: every hyperparameter of each in one value.
 
-from .train import Settings
+`Settings` are small Llamas from scratch by our own loop (`train`), `SftSettings` pre-trained ones by trl's (`sft`).
+"""
 
-PRESETS = {
+from .settings import Settings
+from .sft import SftSettings
+
+PRESETS: dict[str, Settings | SftSettings] = {
     "s": Settings(out="runs/s", hidden=256, layers=8, intermediate=704, quantization_aware=True),
     "m": Settings(
         out="runs/m", hidden=768, layers=12, intermediate=2048, quantization_aware=True, batch_tokens=131072, max_len=2048,
-        warmup=200, checkpoint_minutes=3.0, muon_lr=0.02, adam_lr=2e-3, loaders=12,
+        warmup=200, checkpoint_minutes=3.0, adam_lr=2e-3, loaders=12,
     ),
-    "test": Settings(out="runs/test", hidden=64, layers=2, intermediate=128, minutes=0.2, batch_tokens=2048, max_len=512,
-                     warmup=5),
+    "smollm2": SftSettings(out="runs/smollm2"),
+    "test": Settings(
+        out="runs/test", hidden=64, layers=2, intermediate=128, minutes=0.2, batch_tokens=2048, max_len=512, warmup=5
+    ),
 }  # fmt: skip
-"""s: 6.4 million parameters, for a CPU. m: 85 million, for a GPU (43 MB in 4 bits). test: ends in seconds, learns nothing.
+"""s: 6.4 million parameters, for a CPU. m: 85 million, for a GPU (45 MB in 4 bits). smollm2: SmolLM2-135M, pre-trained on text,
+for a GPU. test: ends in seconds, learns nothing.
 Feed-forward widths are multiples of 64: bitsandbytes' blocks then end with the rows (EXPERIMENTS.md, 1)."""

@@ -20,6 +20,8 @@ from ..models.manifest import ENTRY_FILE, PROJECT
 from ..report.outcome import method_rows, read_run
 from ..weights.pack import pack_folder
 from .check import compare
+from .pretrained import DETAILS
+from .train import COUNTERS, read_counters
 
 WEIGHTS, SCORING = "weights", "score"
 
@@ -70,17 +72,28 @@ def run_driver(weights: Path, folder: Path, budget: str, chosen: str, arguments:
     }
 
 
-def publish(run: Path, name: str, role: str, positions: str, training: dict, device: torch.device, max_len: int,
+def publish(run: Path, name: str, positions: str, training: dict, device: torch.device, max_len: int,
             score_budget: str | None) -> Path:  # fmt: skip
     """Pack RUN/final into RUN/weights, check and score it, and write its entry; the folder.
 
-    `training`: what the entry says of data, tokens, time and command. `score_budget`: how long the driver may work on the
-    public evaluation set; None leaves the scores out. Raises `ValueError` where the weights overflow in float16.
+    `training`: what the entry says of data, tokens, time and command; what the run itself left in `DETAILS` or its counters
+    joins it. `score_budget`: how long the driver may work on the public evaluation set; None leaves the scores out.
+    Raises `ValueError` where the weights overflow in float16.
     """
     target = run / WEIGHTS
-    entry = pack_folder(run / "final", target, name, role, {"position_scheme": positions, "training": training})
+    final = run / "final"
+    details = json.loads((final / DETAILS).read_text()) if (final / DETAILS).exists() else {}
+    if (final / COUNTERS).exists():
+        counters = read_counters(final)
+        training |= {
+            "tokens": counters["tokens"],
+            "minutes": round(counters["minutes"], 1),
+            "started_from": counters["settings"]["resume"],
+        }
+    details |= {"position_scheme": positions, "training": details.get("training", {}) | training}
+    entry = pack_folder(final, target, name, "", details)
     write_entry(target, entry)
-    entry |= compare(run / "final", target, positions, device, max_len)
+    entry |= compare(final, target, positions, device, max_len)
     write_entry(target, entry)
     cost = entry["quantization_cost"]
     print(

@@ -16,7 +16,7 @@ import shutil
 import time
 from collections.abc import Callable
 from concurrent.futures import ThreadPoolExecutor
-from dataclasses import asdict, dataclass
+from dataclasses import asdict
 from pathlib import Path
 
 import torch
@@ -30,43 +30,11 @@ from ..models.nf4 import nf4_round_trip
 from ..models.rotary import GridRotary
 from .batches import Batch, BatchStream
 from .mixture import Mixture
+from .settings import Settings
 from .throughput import peak_flops, training_flops
 
 HEAD_DIM = 64
 STATE, WEIGHTS, COUNTERS = "training_state.safetensors", "model.safetensors", "training_state.json"
-
-
-@dataclass(frozen=True)
-class Settings:
-    """Every hyperparameter of a run. Its length is `minutes`, or `tokens` read in this run where that is not 0; `steps` ends it
-    after so many steps in all (0: no such end). `micro_tokens`: tokens that a GPU takes at once, the batch in parts."""
-
-    out: str
-    resume: str | None = None
-    positions: str = "grid"
-    hidden: int = 256
-    layers: int = 8
-    intermediate: int = 688
-    minutes: float = 60.0
-    tokens: int = 0
-    steps: int = 0
-    decay: float = 0.2
-    warmup: int = 60
-    muon_lr: float = 0.02
-    adam_lr: float = 3e-3
-    weight_decay: float = 0.01
-    batch_tokens: int = 8192
-    micro_tokens: int = 32768
-    max_len: int = 1024
-    input_weight: float = 0.05
-    quantization_aware: bool = False
-    checkpoint_minutes: float = 5.0
-    log_steps: int = 20
-    tokens_before: int = 0
-    seed: int = 0
-    device: str = "cpu"
-    threads: int = os.cpu_count() or 1
-    loaders: int = 0
 
 
 def learning_rate_scale(step: int, progress: float, warmup: int, decay: float) -> float:
@@ -120,11 +88,6 @@ def position_scheme(folder: Path) -> str | None:
 def read_counters(folder: Path) -> dict:
     """What `Trainer.save` wrote of a run: steps, tokens, minutes, data position, settings."""
     return json.loads((folder / COUNTERS).read_text())
-
-
-def is_finished(out: Path) -> bool:
-    """Whether the run in this folder trained to its end."""
-    return (out / "final").is_dir()
 
 
 class Trainer:
@@ -273,8 +236,11 @@ def train(settings: Settings, build: Callable[[], Mixture]) -> dict:
           f"{trainer.steps}, {trainer.tokens / 1e6:.1f}M tokens; bfloat16 matrix products: {peak / 1e12:.2f} TFLOP/s",
           flush=True)  # fmt: skip
     meter = Meter(trainer, peak, out / "log.jsonl")
-    start, last_save, decaying = time.monotonic() - 60 * trainer.minutes, time.monotonic(), False
+    start, last_save, decaying = None, time.monotonic(), False
     for batch in stream:
+        if start is None:  # reading the examples is not part of the run
+            start = time.monotonic() - 60 * trainer.minutes
+            meter.start_anew()
         trainer.minutes = (time.monotonic() - start) / 60
         progress = trainer.progress
         if progress >= 1 or settings.steps and trainer.steps >= settings.steps:
@@ -302,9 +268,9 @@ class Meter:
 
     def __init__(self, trainer: Trainer, peak: float, path: Path):
         self.trainer, self.peak, self.path, self.row = trainer, peak, path, {}
-        self._start_anew()
+        self.start_anew()
 
-    def _start_anew(self) -> None:
+    def start_anew(self) -> None:
         self.sums = torch.zeros(3, dtype=torch.float64, device=self.trainer.settings.device)
         self.tokens, self.sequences, self.since = 0, 0, time.monotonic()
 
@@ -326,4 +292,4 @@ class Meter:
         print(json.dumps(self.row), flush=True)
         with open(self.path, "a") as log:
             log.write(json.dumps(self.row) + "\n")
-        self._start_anew()
+        self.start_anew()

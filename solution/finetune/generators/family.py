@@ -5,7 +5,7 @@ Every module of this folder holds the families of one topic, each a function mar
 that draws a task's parameters and returns `(scene, rule)`: `scene(rng)` draws an input, `rule(grid)` gives its output, or
 None where the input is unsuitable (the rule would be ambiguous or do nothing there).
 Own work, written from the topics; none re-creates a task of the public evaluation set.
-Not here: drawing scenes (`scenes`), composed programs (`composer`), views and the paper's transformations (`mixture`).
+Not here: drawing scenes (`scenes`), random programs (`composer`), views and the paper's transformations (`mixture`).
 """
 
 from collections.abc import Callable
