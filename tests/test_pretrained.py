@@ -75,8 +75,8 @@ def settings_for(tmp_path, name="run", **changes) -> SftSettings:
     if not (tmp_path / "tiny").exists():
         make_base(tmp_path / "tiny")
     return replace(
-        SftSettings(out=str(tmp_path / name), base=str(tmp_path / "tiny"), steps=4, warmup=1, batch_size=2, accumulate=2,
-                    max_len=200, learning_rate=3e-3, log_steps=1, save_steps=2), **changes,
+        SftSettings(out=str(tmp_path / name), base=str(tmp_path / "tiny"), positions="grid", steps=4, warmup=1, batch_size=2,
+                    accumulate=2, max_len=200, learning_rate=3e-3, log_steps=1, save_steps=2), **changes,
     )  # fmt: skip
 
 
@@ -417,8 +417,8 @@ def test_smollm2_from_its_package_to_a_grid(tmp_path):
 
 
 def main(role: str, base: str, out: str, device: str = "cpu") -> int:
-    settings = SftSettings(out, base, steps=3, warmup=1, batch_size=2, accumulate=1, max_len=200, learning_rate=3e-3, log_steps=1,
-                           save_steps=3, device=device, backend="transformers")  # fmt: skip
+    settings = SftSettings(out, base, positions="grid", steps=3, warmup=1, batch_size=2, accumulate=1, max_len=200,
+                           learning_rate=3e-3, log_steps=1, save_steps=3, device=device, backend="transformers")  # fmt: skip
     if role == "unsloth":
         settings = replace(settings, backend="unsloth")
     if role in ("half", "whole"):

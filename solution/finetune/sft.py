@@ -42,12 +42,14 @@ class SftSettings:
     `base`: what `pretrained.find_base` finds. `minutes`: stop and save then (0: no limit); the schedule goes by `steps` alone,
     so that an interrupted run ends as an uninterrupted one. `loaders`: processes that make batches (0: the training's own).
     `backend`: "auto" is Unsloth on a GPU with bf16 where it can be imported, else "transformers". The learning rate is a
-    prior, between the paper's 2.5e-5 for 8B and what 100M models are pre-trained with; it is not measured.
+    prior, between the paper's 2.5e-5 for 8B and what 100M models are pre-trained with; it is not measured. `positions`: after
+    20,000 tokens the base's own gave SmolLM2-135M an output loss of 0.78, "grid" 1.22 on the same sequences; which is ahead
+    after millions is not known. "grid" holds any task, the base's own no more than it was made for (SmolLM2: 8192 tokens).
     """
 
     out: str
     base: str = "smollm2"
-    positions: str = "grid"
+    positions: str = "sequential"
     steps: int = 1000
     minutes: float = 0.0
     learning_rate: float = 3e-4
