@@ -13,6 +13,7 @@ import queue
 import threading
 import time
 from collections import defaultdict
+from dataclasses import replace
 
 import numpy as np
 import torch
@@ -77,11 +78,14 @@ def main():
     parser.add_argument("--max-tokens", type=int, default=600)
     parser.add_argument("--tasks", type=int, default=60, help="the first so many by id")
     parser.add_argument("--preset", choices=PRESETS, default="default")
+    parser.add_argument("--steps", type=int, help="steps of test-time training instead of the preset's")
     options = parser.parse_args()
     challenges, solutions = public_evaluation() if options.set == "evaluation" else public_training()
     names = sorted(HELD_OUT if options.set == "held-out" else challenges.tasks)
     chosen = [t for t in map(challenges.tasks.get, names) if tokens_of(t, solutions[t.id]) <= options.max_tokens][: options.tasks]
     preset = PRESETS[options.preset]
+    if options.steps is not None:
+        preset = replace(preset, train=replace(preset.train, steps=options.steps))
     waiting: queue.SimpleQueue = queue.SimpleQueue()
     for task in chosen:
         waiting.put(task)
