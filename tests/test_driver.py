@@ -10,14 +10,17 @@ import threading
 import time
 from dataclasses import replace
 from pathlib import Path
+from types import SimpleNamespace
 
 import pytest
+import torch
+from safetensors.torch import save_file
 
 from solution.arc.load import load_challenges, public_evaluation, public_training
 from solution.arc.submission import validate_submission
 from solution.arc.task import to_rows
 from solution.driver.clock import Clock, format_seconds, parse_duration
-from solution.driver.journal import Journal, JournalBusy, read_lines, result_from_json, result_to_json
+from solution.driver.journal import Journal, JournalBusy, Result, read_lines, result_from_json, result_to_json
 from solution.driver.run import SICK_AFTER
 from solution.driver.setup import task_size
 from solution.preset import DEFAULT
@@ -185,7 +188,6 @@ def test_bad_input_gets_one_line_and_exit_code_2(tmp_path, options, words):
 @pytest.fixture
 def in_process(tmp_path):
     """A run inside this process whose solver a test may break: -> run(break_job) -> (setup, outcome)."""
-    import torch
 
     from solution.driver.board import Board
     from solution.driver.run import Setup, run
@@ -329,7 +331,6 @@ def test_odd_task_ids_are_no_file_names(tmp_path):
 
 
 def test_a_lost_or_damaged_adapter_is_trained_again_and_gives_the_same_views(tmp_path):
-    import torch
 
     from solution.driver.solve import Solver
     from solution.models.load import load
@@ -359,7 +360,6 @@ def test_a_lost_or_damaged_adapter_is_trained_again_and_gives_the_same_views(tmp
 
 @pytest.mark.parametrize("per_task, prefix_tokens", [(True, 0), (True, 3), (False, 0), (False, 3)])
 def test_tasks_train_on_from_the_joint_adapter_and_a_second_worker_finds_it(tmp_path, per_task, prefix_tokens):
-    import torch
 
     from solution.driver.solve import Solver
     from solution.models.load import load
@@ -396,6 +396,23 @@ def test_tasks_train_on_from_the_joint_adapter_and_a_second_worker_finds_it(tmp_
     assert result.candidates[name]
     clock = iter([0.0, 0.4, 0.4, 0.8, 0.8] + [1.0] * 5)
     assert one(Job("joint", ()), lambda: next(clock), lambda: False).record.cut  # its time was over
+
+
+def test_a_lost_joint_adapter_is_trained_again(tmp_path):
+    from solution.driver.run import replay
+    from solution.driver.solve import JOINT, adapter_file, can_read_adapter
+    from solution.schedule.job import Job, Progress, Record
+
+    done = SimpleNamespace(results=[Result(Record(Job("joint", ()), "cpu:0", 1.0, cut=True))])
+    for kept in (False, True):
+        setup = SimpleNamespace(journal=done, progress=Progress(), board=SimpleNamespace(add=lambda result: None))
+        replay(setup, kept)
+        assert setup.progress.joint is kept
+    assert not can_read_adapter(tmp_path, JOINT)
+    save_file({"a": torch.ones(3)}, adapter_file(tmp_path, JOINT))
+    assert can_read_adapter(tmp_path, JOINT)
+    adapter_file(tmp_path, JOINT).write_bytes(b"cut short")
+    assert not can_read_adapter(tmp_path, JOINT)
 
 
 def test_results_survive_the_journal_unchanged(three):

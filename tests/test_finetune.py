@@ -1,20 +1,24 @@
 """The training: what is learnt and what is not, exact resumption, NF4 rounding, and that it learns at all."""
 
 import dataclasses
+import shutil
 from functools import partial
 
 import bitsandbytes.functional as bnb
 import pytest
 import torch
+from safetensors import SafetensorError
 from transformers import LlamaConfig, LlamaForCausalLM
 
 from solution.codec.arc16 import Arc16
 from solution.finetune.batches import BatchStream
 from solution.finetune.settings import Settings
-from solution.finetune.train import Trainer, learning_rate_scale, train
+from solution.finetune.train import Trainer, learning_rate_scale, read_counters, train
+from solution.models.adapted import NonFiniteError
 from solution.models.lean import llama_logits
 from solution.models.nf4 import nf4_round_trip
 from solution.models.rotary import GridRotary
+from solution.weights.pack import pack_folder
 
 from .arc_examples import turning_mixture
 
@@ -55,8 +59,8 @@ def test_resumed_training_ends_with_the_same_weights(tmp_path, build, quantizati
     straight = tiny(tmp_path, "straight", steps=6, **options)
     train(straight, build)
     train(tiny(tmp_path, "first", steps=3, **options), build)
-    train(tiny(tmp_path, "second", steps=6, resume=str(tmp_path / "first/final"), seed=99, **options), build)
-    one, two = (Trainer(dataclasses.replace(straight, resume=str(tmp_path / f"{n}/final"))) for n in ("straight", "second"))
+    train(tiny(tmp_path, "second", steps=6, start_from=str(tmp_path / "first/final"), seed=99, **options), build)
+    one, two = (Trainer(straight, tmp_path / f"{n}/final") for n in ("straight", "second"))
     assert (one.steps, one.tokens, one.data_state) == (two.steps, two.tokens, two.data_state) and one.steps == 6
     for state in (one.masters | one._moments(), two.masters | two._moments()):
         assert len(state) == len(one.masters) + len(one.matrices) + 3 * (len(one.masters) - len(one.matrices))
@@ -68,12 +72,83 @@ def test_resumed_training_ends_with_the_same_weights(tmp_path, build, quantizati
 def test_saved_weights_load_in_transformers_and_counters_add_up(tmp_path, build):
     settings = tiny(tmp_path, "a", steps=2, tokens_before=1000)
     train(settings, build)
-    again = Trainer(dataclasses.replace(settings, resume=str(tmp_path / "a/final"), tokens_before=0))
+    again = Trainer(dataclasses.replace(settings, tokens_before=0), tmp_path / "a/final")
     stream = iter(BatchStream(build, Arc16("grid"), 1024, 160, seed=0, rows_multiple=2))
     assert again.tokens == 1000 + sum(next(stream).num_tokens for _ in range(2))
     model = LlamaForCausalLM.from_pretrained(tmp_path / "a/final", dtype=torch.float32)
     for name, weight in model.named_parameters():
         assert torch.equal(weight, again.masters[name].bfloat16().float())
+
+
+def test_a_killed_run_goes_on_from_its_last_checkpoint_whatever_the_moment(tmp_path, build):
+    options = {"tokens": 6000, "decay": 0.5, "checkpoint_minutes": 0.0, "batch_tokens": 512}
+    train(tiny(tmp_path, "whole", **options), build)
+    cut = tiny(tmp_path, "cut", **options)
+    train(dataclasses.replace(cut, steps=4), build)
+    out = tmp_path / "cut"
+    shutil.rmtree(out / "final")
+    (out / "latest").rename(out / "latest.old")  # killed between the two renames: the new folder is complete, the old aside
+    shutil.copytree(out / "latest.old", out / "latest.new")
+    assert train(cut, build)["step"] > 4
+    one, two = (Trainer(cut, tmp_path / n / "final") for n in ("whole", "cut"))
+    assert one.tokens == two.tokens and one.progress == two.progress >= 1
+    assert all(torch.equal(m, two.masters[n]) for n, m in one.masters.items())
+    assert {p.name for p in out.iterdir()} == {"latest", "stable", "final", "log.jsonl"}
+
+
+def test_stages_say_what_the_weights_were_trained_on(tmp_path, build):
+    train(tiny(tmp_path, "a", steps=2), build, {"part": "first"})
+    train(tiny(tmp_path, "b", steps=4, start_from=str(tmp_path / "a/final")), build, {"part": "second"})
+    stages = read_counters(tmp_path / "b/final")["stages"]
+    assert [s["recipe"]["part"] for s in stages] == ["first", "second"] and min(s["tokens"] for s in stages) > 0
+    pack_folder(tmp_path / "b/final", tmp_path / "packed", "x", "", {})
+    packed = Trainer(tiny(tmp_path, "c", start_from=str(tmp_path / "packed"), tokens_before=7))  # 4-bit weights, no state
+    assert packed.tokens == 7 and "unknown" in packed.stages[0]["recipe"]
+    original = Trainer(tiny(tmp_path, "d"), tmp_path / "b/final").masters
+    name = "model.layers.0.mlp.up_proj.weight"
+    torch.testing.assert_close(packed.masters[name], nf4_round_trip(original[name].bfloat16()).float(), rtol=0.01, atol=1e-3)
+
+
+def test_what_cannot_be_started_from_gets_one_line(tmp_path, build):
+    train(tiny(tmp_path, "a", steps=1), build)
+    start = str(tmp_path / "a/final")
+    for changes, words in (
+        ({"start_from": str(tmp_path / "none")}, "holds no config.json"),
+        ({"start_from": start, "layers": 3}, "holds 2 layers of 64 with feed-forward 128, not 3 of 64"),
+        ({"start_from": start, "positions": "sequential"}, "was trained with grid positions, not sequential"),
+    ):
+        with pytest.raises(ValueError, match=words):
+            Trainer(tiny(tmp_path, "b", **changes))
+    for changes in ({"minutes": -1.0}, {"tokens": -5}, {"hidden": 32}, {"decay": 2.0}, {"layers": 0}):
+        with pytest.raises(ValueError, match=next(iter(changes))):
+            tiny(tmp_path, "c", **changes)
+
+
+def test_nan_ends_the_run_and_leaves_the_last_checkpoint(tmp_path, build):
+    settings = tiny(tmp_path, "a", checkpoint_minutes=0.0, steps=2)
+    train(settings, build)
+    good = (tmp_path / "a/latest/model.safetensors").read_bytes()
+    trainer = Trainer(settings, tmp_path / "a/latest")
+    trainer.masters["model.norm.weight"][0] = float("nan")
+    with pytest.raises(NonFiniteError, match="not overwritten"):
+        trainer.save(tmp_path / "a/latest")
+    assert (tmp_path / "a/latest/model.safetensors").read_bytes() == good
+    with pytest.raises(NonFiniteError, match="the loss is"):
+        train(tiny(tmp_path, "b", muon_lr=1e37, adam_lr=1e20, warmup=0, steps=50), build)
+    assert not (tmp_path / "b/final").exists()
+
+
+def test_a_checkpoint_that_cannot_be_written_does_not_end_the_run(tmp_path, build, monkeypatch, capsys):
+    save = Trainer.save
+
+    def full(self, folder):
+        if folder.name == "latest":
+            raise SafetensorError("no space left on device")
+        save(self, folder)
+
+    monkeypatch.setattr(Trainer, "save", full)
+    train(tiny(tmp_path, "a", checkpoint_minutes=0.0, steps=3), build)
+    assert (tmp_path / "a/final").is_dir() and "the training goes on" in capsys.readouterr().err
 
 
 def test_it_learns(tmp_path):

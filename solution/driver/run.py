@@ -59,11 +59,11 @@ class Outcome:
     first_answer: float | None = None
 
 
-def replay(setup: Setup) -> None:
+def replay(setup: Setup, joint_adapter: bool) -> None:
     """Take the journal's earlier results into board and progress. Earlier failures are forgotten: a new process may fare
-    better."""
+    better. `joint_adapter`: whether the joint adapter can be read; where it cannot, its training counts as not done."""
     for result in setup.journal.results:
-        if result.record.ok:
+        if result.record.ok and (joint_adapter or result.record.job.stage != "joint"):
             setup.progress.add(result.record)
             setup.board.add(result)
 

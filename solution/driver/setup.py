@@ -33,7 +33,7 @@ from .devices import threads_per_worker, torch_device
 from .journal import Journal
 from .progress import set_up_logging
 from .run import Outcome, Setup, replay, run, write
-from .solve import Solver
+from .solve import JOINT, Solver, can_read_adapter
 from .summary import summary
 from .worker import Worker
 
@@ -116,7 +116,10 @@ def prepare(
         found.challenges, solutions, {n: task_size(t) for n, t in tasks.items()}, preset,
         Board(found.challenges, preset.select), journal, options.output, clock,
     )  # fmt: skip
-    replay(setup)
+    joint_adapter = preset.joint is not None and can_read_adapter(folder / "adapters", JOINT)
+    if any(r.record.job.stage == "joint" and r.record.ok for r in journal.results) and not joint_adapter:
+        log.warning("the joint adapter of the earlier run cannot be read: it is trained again")
+    replay(setup, joint_adapter)
     planned = planned_shares(CostModel(setup.sizes, preset), preset, names, clock.left() - clock.reserve(len(tasks)))
     finished: queue.Queue = queue.Queue()
     workers = [

@@ -95,6 +95,7 @@ class Solver:
     def _joint_adapter(self, name: str) -> dict[str, torch.Tensor] | None:
         """The joint adapter with the task's own rows of the prefix table; None where it was lost or never trained."""
         if not self._recall(JOINT):
+            log.warning("task %s does without the joint adapter: it was never trained, or is lost", name)
             return None
         tensors = self.model.adapter()
         if PREFIX in tensors:
@@ -123,10 +124,11 @@ class Solver:
         config = replace(config, steps=len(items), epochs=1, learning_rate=joint.learning_rate, flat_window=0)
         trained = train(self.model, items, data, config, self.seed, lambda: time_used() >= 1, time_used=time_used,
                         prefixes=self._prefixes())  # fmt: skip
-        self._keep(JOINT)
+        if not self._keep(JOINT):
+            raise OSError("the joint adapter could not be stored")  # no other job could use it
         return trained
 
-    def _keep(self, name: str) -> None:
+    def _keep(self, name: str) -> bool:
         """Store the adapter as it is now, whole or not at all; without room for it, it will be trained again if needed."""
         aside = self._kept(name).with_suffix(f".{self.device.replace(':', '-')}.part")
         try:
@@ -135,6 +137,8 @@ class Solver:
             aside.replace(self._kept(name))
         except (OSError, SafetensorError) as error:
             log.warning("the adapter of %s could not be kept: %s", name, error)
+            return False
+        return True
 
     def _recall(self, name: str) -> bool:
         """Load a kept adapter; False where there is none that can be read."""
@@ -145,10 +149,7 @@ class Solver:
         return True
 
     def _kept(self, name: str) -> Path:
-        plain = re.fullmatch(r"[0-9A-Za-z_-]{1,64}", name)  # ids are the user's: they may be no file names
-        return (
-            self.adapters / f"{name if plain else hashlib.sha256(name.encode('utf-8', 'surrogatepass')).hexdigest()}.safetensors"
-        )
+        return adapter_file(self.adapters, name)
 
     def _result(self, job: Job, decodings: dict[str, Decoding], trained: Trained | None) -> Result:
         cut = any(d.cut for d in decodings.values()) or (trained is not None and trained.ended == "deadline")
@@ -171,6 +172,20 @@ class Solver:
             ttt,
             tokens,
         )
+
+
+def adapter_file(folder: Path, name: str) -> Path:
+    """Where the adapter of a task, or the joint one, is kept."""
+    plain = re.fullmatch(r"[0-9A-Za-z_-]{1,64}", name)  # ids are the user's: they may be no file names
+    return folder / f"{name if plain else hashlib.sha256(name.encode('utf-8', 'surrogatepass')).hexdigest()}.safetensors"
+
+
+def can_read_adapter(folder: Path, name: str) -> bool:
+    """Whether a kept adapter is there and whole."""
+    try:
+        return bool(load_file(adapter_file(folder, name)))
+    except (OSError, SafetensorError):
+        return False
 
 
 def smaller(config: DecodeConfig, attempt: int) -> DecodeConfig:

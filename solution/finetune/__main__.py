@@ -22,9 +22,24 @@ Interrupted? The same command goes on exactly where the last checkpoint was. Eve
 last one's OUT/stable: its weights from before the learning rates fell."""
 
 HELP = {
-    "minutes": "length of the run",
+    "hidden": "width of a new model, a multiple of 64",
+    "layers": "decoder layers of a new model",
+    "intermediate": "feed-forward width of a new model; best a multiple of 64",
+    "minutes": "length of the run; for pre-trained bases: stop and save then, the next call goes on (0: no limit)",
     "tokens": "length of the run in tokens read (0: minutes count)",
-    "steps": "optimizer steps at most, counted from the first run on",
+    "steps": "s, m: optimizer steps at most, counted from the first run on (0: no limit); pre-trained: length of the run",
+    "muon_lr": "learning rate of the matrices",
+    "adam_lr": "learning rate of everything else",
+    "weight_decay": "weight decay",
+    "checkpoint_minutes": "minutes between checkpoints",
+    "log_steps": "steps between lines of the log",
+    "seed": "random seed of weights and data",
+    "learning_rate": "peak learning rate",
+    "schedule": "cosine or linear, after the warm-up",
+    "batch_size": "sequences that a process takes at once",
+    "accumulate": "batches of them a step",
+    "gradient_checkpointing": "compute activations twice instead of keeping them",
+    "save_steps": "steps between checkpoints",
     "decay": "share of the run in which the learning rates fall to zero",
     "warmup": "steps of learning-rate warm-up",
     "batch_tokens": "tokens in a batch, padding included",
@@ -40,6 +55,8 @@ HELP = {
     "base": "pre-trained Llama: smollm2, a folder of safetensors, or a .gguf file",
     "backend": "auto, transformers or unsloth",
 }
+MAY_CHANGE = {"out", "device", "backend", "threads", "loaders", "micro_tokens", "checkpoint_minutes", "save_steps", "log_steps"}
+"""Settings in which a later call may differ from the one that began the run: the others say what is computed."""
 RECIPE_HELP = {
     "examples": "share of tasks drawn from --data",
     "generators": "share from our own generator families",
@@ -56,7 +73,8 @@ def parser() -> argparse.ArgumentParser:
 
     arguments = argparse.ArgumentParser(
         prog="python -m solution.finetune", epilog=EXAMPLE, formatter_class=argparse.RawDescriptionHelpFormatter,
-        description="Train a Llama on ARC-like tasks, quantize it, check it, score it, and write its manifest entry.",
+        description="Train a Llama on ARC-like tasks, quantize it, check it, score it, write its manifest entry. A run prints "
+        "every setting it has, the preset's and those given.",
     )  # fmt: skip
     add = arguments.add_argument
     add(
@@ -69,7 +87,7 @@ def parser() -> argparse.ArgumentParser:
     add("--fresh", action="store_true", help="put an earlier run in that folder aside and start anew")
     add("--name", help="name of the weight set (arc-llama-PRESET)")
     add("--score", metavar="TIME", default="2m", help="time for the public evaluation set at the end; 'no': none (%(default)s)")
-    add("--start-from", metavar="FOLDER", dest="resume", help="weights to start from (s, m); where the folder holds a "
+    add("--start-from", metavar="FOLDER", help="weights to start from (s, m); where the folder holds a "
         "training state, its optimizers and data go on too")  # fmt: skip
     data = arguments.add_argument_group("data")
     data.add_argument("--data", nargs="+", metavar="SOURCE", help=".npz files, Re-ARC folders, or names of public sets such as "
@@ -83,7 +101,7 @@ def parser() -> argparse.ArgumentParser:
         ("training of pre-trained bases alone", SftSettings, fields(Settings)),
     ):
         group = arguments.add_argument_group(title)
-        known = {"out", "resume", *(f.name for f in others)}
+        known = {"out", "start_from", *(f.name for f in others)}
         for field in (f for f in fields(kind) if f.name not in known):
             flag, text = "--" + field.name.replace("_", "-"), HELP.get(field.name)
             if isinstance(field.default, bool):
@@ -94,9 +112,11 @@ def parser() -> argparse.ArgumentParser:
 
 
 def chosen_settings(options: argparse.Namespace):
-    """The preset with the options given. Raises `ValueError` for an option that this preset's training does not have."""
+    """The preset with the options given. Raises `ValueError` for an option that this preset's training does not have, and for
+    values that cannot be."""
     import torch
 
+    from ..driver.clock import parse_duration
     from .presets import PRESETS
     from .settings import Settings
     from .sft import SftSettings
@@ -106,9 +126,15 @@ def chosen_settings(options: argparse.Namespace):
     given = {name: getattr(options, name) for name in names if getattr(options, name) is not None}
     foreign = sorted(set(given) - {f.name for f in fields(preset)})
     if foreign:
-        flag = {"resume": "start-from"}.get(foreign[0], foreign[0].replace("_", "-"))
-        raise ValueError(f"--{flag} is not an option of --preset {options.preset}")
-    return replace(preset, **{"device": "cuda" if torch.cuda.is_available() else "cpu"} | given)
+        raise ValueError(f"--{foreign[0].replace('_', '-')} is not an option of --preset {options.preset}")
+    if options.score != "no":
+        parse_duration(options.score)
+    settings = replace(preset, **{"device": "cuda" if torch.cuda.is_available() else "cpu"} | given)
+    if settings.device == "cuda" and not torch.cuda.is_available():
+        raise ValueError("--device cuda: there is no CUDA device here")
+    if int(os.environ.get("WORLD_SIZE", "1")) > 1 and (isinstance(preset, Settings) or options.fresh):
+        raise ValueError("under accelerate launch only pre-trained bases are trained, and without --fresh")
+    return settings
 
 
 def main() -> int:
@@ -129,18 +155,24 @@ def main() -> int:
 
 def train_and_publish(settings, recipe, options: argparse.Namespace) -> None:
     """Train, or go on training, until OUT/final is there; then publish it."""
+    from ..codec.arc16 import Arc16
+    from .check import held_out_prompts
     from .sft import SftSettings
 
     out, first = Path(settings.out), os.environ.get("RANK", "0") == "0"  # under accelerate launch one process writes
-    if options.fresh and out.exists() and first:
+    if options.fresh and out.exists():
         aside = next(p for k in range(1, 10**6) if not (p := out.with_name(f"{out.name}.{k}")).exists())
         out.rename(aside)
         print(f"the earlier run is now {aside}")
+    held_out_prompts(Arc16(settings.positions), settings.max_len)  # what the end needs fails at the beginning
     mixture = recipe.build()
     build = recipe.build if settings.loaders else lambda: mixture  # loader processes are sent the recipe
-    if not is_finished(out, settings):
+    described = asdict(recipe) | {"mixture": mixture.describe()}
+    finished = is_finished(out, settings)
+    command = same_run(out, settings, described, finished, first)
+    if not finished:
         if first:
-            print(f"recipe: {asdict(recipe)}\nsettings: {asdict(settings)}", flush=True)
+            print(f"recipe: {described}\nsettings: {asdict(settings)}", flush=True)
         if isinstance(settings, SftSettings):
             from .sft import fine_tune
 
@@ -148,25 +180,48 @@ def train_and_publish(settings, recipe, options: argparse.Namespace) -> None:
         else:
             from .train import train
 
-            if (out / "latest").is_dir():
-                settings = replace(settings, resume=str(out / "latest"))
-                print(f"going on from {settings.resume}")
-            train(settings, build)
+            train(settings, build, described)
     if first:
-        publish_run(out, settings, recipe, mixture.describe(), options)
+        publish_run(out, settings, described, command, options)
+
+
+def same_run(out: Path, settings, recipe: dict, finished: bool, first: bool) -> str:
+    """Note settings, recipe and command of a new run in OUT/run.json; the command that the run was begun with.
+
+    Raises `ValueError` where the folder holds a run of other settings or data: what is computed must not change midway, nor
+    what is said of it afterwards.
+    """
+    path = out / "run.json"
+    now = json.loads(json.dumps({**asdict(settings), "recipe": recipe}))
+    if path.exists():
+        then = json.loads(path.read_text())
+        free = MAY_CHANGE if finished else MAY_CHANGE | {"minutes", "tokens", "steps"}
+        changed = [name for name in now if now[name] != then["settings"].get(name) and name not in free]
+        if changed:
+            name = changed[0]
+            raise ValueError(f"{out}: holds {'a finished' if finished else 'another'} run, with {name} "
+                             f"{then['settings'].get(name)!r}, not {now[name]!r}: give another --out, or --fresh")  # fmt: skip
+        return then["command"]
+    command = f"python -m solution.finetune {shlex.join(sys.argv[1:])}"
+    if first:
+        out.mkdir(parents=True, exist_ok=True)
+        path.write_text(json.dumps({"command": command, "settings": now}, indent=1) + "\n")
+    return command
 
 
 def is_finished(out: Path, settings) -> bool:
     """Whether the run trained to its end; one of a pre-trained base that its minutes ended goes on with the next call."""
+    from .folders import recover
     from .sft import SftSettings, last_checkpoint
 
+    recover(out / "final")
     if not (out / "final").is_dir() or not isinstance(settings, SftSettings):
         return (out / "final").is_dir()
     checkpoint = last_checkpoint(out)
     return checkpoint is not None and int(checkpoint.name.partition("-")[2]) >= settings.steps
 
 
-def publish_run(out: Path, settings, recipe, data: str, options: argparse.Namespace) -> None:
+def publish_run(out: Path, settings, recipe: dict, command: str, options: argparse.Namespace) -> None:
     """Quantize, check and score OUT/final, and describe it."""
     import torch
 
@@ -174,10 +229,9 @@ def publish_run(out: Path, settings, recipe, data: str, options: argparse.Namesp
 
     log = out / "log.jsonl"
     training = {
-        "data": data,
-        "recipe": asdict(recipe),
+        "recipe": recipe,
         "hardware": hardware(torch.device(settings.device)),
-        "command": f"python -m solution.finetune {shlex.join(sys.argv[1:])}",
+        "command": command,
         "last_log_line": json.loads(log.read_text().splitlines()[-1]) if log.exists() else None,
     }
     folder = publish(

@@ -36,7 +36,10 @@ class Quality:
 
 
 def held_out_prompts(codec: Arc16, max_len: int) -> list[Prompt]:
-    """Every test input of the held-out tasks with its answer, where it fits `max_len` tokens; the last span is the answer."""
+    """Every test input of the held-out tasks with its answer, where it fits `max_len` tokens; the last span is the answer.
+
+    Raises `ValueError` where none fits.
+    """
     challenges, solutions = public_set("arc-agi-1/training")
     prompts = []
     for name in HELD_OUT:
@@ -45,6 +48,8 @@ def held_out_prompts(codec: Arc16, max_len: int) -> list[Prompt]:
             prompt = codec.encode(Task(name, task.train, (Pair(test.input, output),)), answer=True)
             if len(prompt) <= max_len:
                 prompts.append(prompt)
+    if not prompts:
+        raise ValueError(f"no held-out training task fits {max_len} tokens: nothing could be checked on them")
     return prompts
 
 
@@ -103,7 +108,7 @@ def compare(dense: Path, quantized: Path, positions: str, device: torch.device, 
     if not finite or largest >= FLOAT16_MAX:
         raise ValueError(f"{quantized}: overflows in float16 (largest activation {largest:.0f}): a T4 could not run it")
     result = {
-        "measured_on": f"answers of the {len(HELD_OUT)} held-out training tasks up to {max_len} tokens, in context, no TTT",
+        "measured_on": f"{len(prompts)} answers of held-out training tasks, those within {max_len} tokens, in context, no TTT",
         **{name: vars(quality(pairs)) for name, pairs in found.items()},
         "mean_logit_difference": difference,
         "same_most_likely_token": agree,

@@ -5,10 +5,12 @@ Not here: whether they may be used (`guard`), sampling tasks from them (`mixture
 """
 
 import json
+import zlib
 from collections import defaultdict
 from collections.abc import Iterable
 from dataclasses import dataclass
 from pathlib import Path
+from zipfile import BadZipFile
 
 import numpy as np
 
@@ -28,7 +30,8 @@ class Family:
 
     @classmethod
     def of(cls, id: str, pairs: Iterable[Pair]) -> "Family":
-        pairs = tuple(pairs)
+        """The family of these pairs, each input once: a repeated one could be demonstration and test at the same time."""
+        pairs = tuple({pair.key[0]: pair for pair in pairs}.values())
         return cls(id, pairs, np.array([pair_tokens(p) for p in pairs]))
 
 
@@ -57,12 +60,14 @@ def read_packed(path: Path) -> list[Family]:
     try:
         with np.load(path, allow_pickle=False) as arrays:
             cells, shapes, owner, keys = (arrays[k] for k in ("cells", "shapes", "owner", "keys"))
+        if any(a.dtype.kind not in "iu" for a in (cells, shapes, owner)) or owner.min() < 0 or cells.min() < 0:
+            raise ValueError("its arrays hold something else than whole numbers from 0 on")
         shapes = shapes.astype(int)
         counts = shapes[:, [0, 2]] * shapes[:, [1, 3]]  # cells of input and output
         if len(shapes) != len(owner) or counts.sum() != len(cells) or shapes.min() < 1 or shapes.max() > 30 or cells.max() > 9:
             raise ValueError("its arrays do not fit together")
         names = [str(keys[i]) for i in owner]
-    except (OSError, ValueError, KeyError, IndexError) as error:
+    except (OSError, ValueError, KeyError, IndexError, EOFError, BadZipFile, zlib.error) as error:
         raise InputError(f"{path}: not a file of packed examples: {error}") from None
     pairs = defaultdict(list)
     start = 0

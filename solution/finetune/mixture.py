@@ -28,7 +28,7 @@ KEEP_ZERO_SHARE = 0.7
 TRANSFORMED_SHARE = 0.3
 SIDES, SIDE_SHARES = ((True, False), (False, True), (True, True)), (0.3, 0.6, 0.1)
 """Which of (inputs, outputs) a transformation acts on, and how often."""
-FAMILY_TRIES, TASK_TRIES = 20, 100
+FAMILY_TRIES, TASK_TRIES = 20, 1000
 
 
 class Examples:
@@ -39,10 +39,14 @@ class Examples:
         self.families = [f for f in families if len(f.pairs) >= MIN_PAIRS]
         if not self.families:
             raise ValueError(f"{name}: no family of {MIN_PAIRS} examples or more")
+        self._least = np.array([np.sort(f.tokens)[:MIN_PAIRS].sum() for f in self.families])  # tokens of the smallest task
 
     def sample(self, rng: np.random.Generator, max_len: int) -> tuple[Pair, ...] | None:
         """3-7 pairs of one family, at most `max_len` tokens together in any symmetry; pairs that do not fit are dropped."""
-        family = self.families[rng.integers(len(self.families))]
+        fitting = np.flatnonzero(self._least <= max_len)
+        if not len(fitting):
+            return None
+        family = self.families[rng.choice(fitting)]
         for _ in range(FAMILY_TRIES):
             wanted = min(int(rng.integers(MIN_PAIRS, MAX_PAIRS + 1)), len(family.pairs))
             chosen = rng.choice(len(family.pairs), wanted, replace=False, shuffle=True)
@@ -80,17 +84,19 @@ def random_view(rng: np.random.Generator) -> View:
 
 
 def transformed(task: Task, rng: np.random.Generator, max_len: int) -> Task:
-    """The task with one of the paper's transformations on its inputs, its outputs or both, its first pairs where all do not
-    fit `max_len`; the task itself where fewer than three do."""
+    """The task with the first of the paper's transformations, in random order, that leaves three pairs within `max_len`, on
+    its inputs, its outputs or both; without the pairs that do not fit. The task itself where no transformation does."""
     choices = transforms(rng)
-    transform = choices[rng.integers(len(choices))]
     inputs, outputs = SIDES[rng.choice(len(SIDES), p=SIDE_SHARES)]
-    other = transform.apply(task, inputs, outputs)
-    if other is None:
-        return task
-    pairs = (*other.train, *other.test)
-    count = int(np.searchsorted(np.cumsum([pair_tokens(p) for p in pairs]), max_len, side="right"))
-    return Task(task.id, pairs[: count - 1], (pairs[count - 1],)) if count >= MIN_PAIRS else task
+    for index in rng.permutation(len(choices)):
+        other = choices[index].apply(task, inputs, outputs)
+        if other is None:
+            continue
+        pairs = (*other.train, *other.test)
+        count = int(np.searchsorted(np.cumsum([pair_tokens(p) for p in pairs]), max_len, side="right"))
+        if count >= MIN_PAIRS:
+            return Task(task.id, pairs[: count - 1], (pairs[count - 1],))
+    return task
 
 
 @dataclass(frozen=True)
@@ -107,10 +113,11 @@ class Mixture:
             raise ValueError("a mixture needs sources with positive shares, and a geometric share from 0 to 1")
 
     def sample(self, rng: np.random.Generator, max_len: int) -> Task:
-        """One task in a random view. Where a source gives none, another is drawn; raises `ValueError` where none does."""
+        """One task in a random view; the source is drawn first, then asked until it gives one. Raises `ValueError` where it
+        gives none in `TASK_TRIES` draws."""
         shares = np.array([share for share, _ in self.parts])
+        source = self.parts[rng.choice(len(shares), p=shares / shares.sum())][1]
         for _ in range(TASK_TRIES):
-            source = self.parts[rng.choice(len(shares), p=shares / shares.sum())][1]
             pairs = source.sample(rng, max_len)
             if pairs is None:
                 continue
@@ -120,7 +127,7 @@ class Mixture:
             if self.guard is not None and any(map(self.guard.task_of, (*task.train, *task.test))):
                 continue
             return random_view(rng).apply(task)
-        raise ValueError(f"no task of three pairs in {max_len} tokens came in {TASK_TRIES} draws")
+        raise ValueError(f"{source.name}: no task of three pairs in {max_len} tokens came in {TASK_TRIES} draws")
 
     def describe(self) -> str:
         """One line for the manifest."""

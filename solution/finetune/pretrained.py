@@ -9,7 +9,6 @@ Not here: training (`sft`), reading the folder again (`models.load.read_llama`).
 
 import importlib.util
 import json
-import shutil
 from copy import deepcopy
 from dataclasses import dataclass
 from pathlib import Path
@@ -21,6 +20,7 @@ from transformers import AutoTokenizer, LlamaConfig, LlamaForCausalLM
 from ..codec.arc16 import END, PAD, POSITION_SCHEMES, VOCABULARY_SIZE
 from ..codec.tokenizer import write_tokenizer
 from ..models.manifest import WeightsError
+from .folders import write_whole
 
 DETAILS = "entry_details.json"
 SMOLLM2 = "smollm2"
@@ -179,20 +179,16 @@ def write_base(name: str, position_scheme: str, max_len: int, folder: Path) -> N
 
 
 def write_llama(state: dict[str, torch.Tensor], config: LlamaConfig, details: dict, folder: Path) -> None:
-    """Write a folder whole (aside, then renamed): configuration, tensors as they are, our tokenizer, the entry's `details`."""
-    aside, old = (folder.with_name(folder.name + end) for end in (".new", ".old"))
-    for leftover in (aside, old):
-        shutil.rmtree(leftover, ignore_errors=True)
-    aside.mkdir(parents=True)
+    """Write a folder whole: configuration, tensors as they are, our tokenizer, the entry's `details`."""
     config = deepcopy(config)
     config.dtype, config.architectures = state["model.norm.weight"].dtype, ["LlamaForCausalLM"]
-    config.save_pretrained(aside)
     left_out = "lm_head.weight" if config.tie_word_embeddings else None
     tensors = {name: tensor.detach().cpu().contiguous() for name, tensor in state.items() if name != left_out}
-    save_file(tensors, aside / "model.safetensors", metadata={"format": "pt"})
-    write_tokenizer(aside)
-    (aside / DETAILS).write_text(json.dumps(details, indent=1) + "\n")
-    if folder.exists():
-        folder.rename(old)
-    aside.rename(folder)
-    shutil.rmtree(old, ignore_errors=True)
+
+    def fill(aside: Path) -> None:
+        config.save_pretrained(aside)
+        save_file(tensors, aside / "model.safetensors", metadata={"format": "pt"})
+        write_tokenizer(aside)
+        (aside / DETAILS).write_text(json.dumps(details, indent=1) + "\n")
+
+    write_whole(folder, fill)

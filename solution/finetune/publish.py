@@ -20,6 +20,7 @@ from ..models.manifest import ENTRY_FILE, PROJECT
 from ..report.outcome import method_rows, read_run
 from ..weights.pack import pack_folder
 from .check import compare
+from .folders import write_whole
 from .pretrained import DETAILS
 from .train import COUNTERS, read_counters
 
@@ -45,15 +46,20 @@ def share_text(flags: list[bool], unit: str) -> str:
     return f"{sum(flags)} of {len(flags)} {unit} ({sum(flags) / len(flags):.2%}, 95 % interval {low:.2%} to {high:.2%})"
 
 
-def run_driver(weights: Path, folder: Path, budget: str, chosen: str, arguments: list[str]) -> dict:
-    """Solve a public set with the weights in a process of its own; its scores, as the entry's "scores" lists them."""
+def run_driver(weights: Path, folder: Path, budget: str, chosen: str) -> dict:
+    """Solve a public set with the weights in a process of its own; its scores, as the entry's "scores" lists them.
+
+    Raises `OSError` where the driver fails; what it printed says why.
+    """
     shutil.rmtree(folder, ignore_errors=True)
     folder.mkdir(parents=True)
     output = folder / "submission.json"
-    command = ["submission.py", "--input", chosen, "--budget", budget, *arguments]
-    subprocess.run(
-        [sys.executable, str(PROJECT / command[0]), *command[1:], "--weights", str(weights), "--output", str(output)], check=True
+    command = ["submission.py", "--input", chosen, "--budget", budget]
+    done = subprocess.run(
+        [sys.executable, str(PROJECT / command[0]), *command[1:], "--weights", str(weights), "--output", str(output)]
     )
+    if done.returncode:
+        raise OSError(f"the driver ended with exit code {done.returncode}; the weights are in {weights}, without scores")
     challenges, solutions = public_set(f"arc-agi-1/{chosen}")
     answers = {
         name: [tuple(attempts[f"attempt_{k}"] for k in (1, 2)) for attempts in tests]
@@ -76,25 +82,23 @@ def publish(run: Path, name: str, positions: str, training: dict, device: torch.
             score_budget: str | None) -> Path:  # fmt: skip
     """Pack RUN/final into RUN/weights, check and score it, and write its entry; the folder.
 
-    `training`: what the entry says of data, tokens, time and command; what the run itself left in `DETAILS` or its counters
-    joins it. `score_budget`: how long the driver may work on the public evaluation set; None leaves the scores out.
-    Raises `ValueError` where the weights overflow in float16.
+    `training`: what the entry says of data, time and command; what the run itself left in `DETAILS` or its counters joins it.
+    `score_budget`: how long the driver may work on the public evaluation set; None leaves the scores out.
+    Raises `ValueError` where the weights overflow in float16: RUN/weights is then as it was.
     """
-    target = run / WEIGHTS
-    final = run / "final"
+    target, final, entry = run / WEIGHTS, run / "final", {}
     details = json.loads((final / DETAILS).read_text()) if (final / DETAILS).exists() else {}
     if (final / COUNTERS).exists():
         counters = read_counters(final)
-        training |= {
-            "tokens": counters["tokens"],
-            "minutes": round(counters["minutes"], 1),
-            "started_from": counters["settings"]["resume"],
-        }
+        training |= {key: counters[key] for key in ("tokens", "stages")} | {"minutes": round(counters["minutes"], 1)}
     details |= {"position_scheme": positions, "training": details.get("training", {}) | training}
-    entry = pack_folder(final, target, name, "", details)
-    write_entry(target, entry)
-    entry |= compare(final, target, positions, device, max_len)
-    write_entry(target, entry)
+
+    def fill(aside: Path) -> None:
+        entry.update(pack_folder(final, aside, name, "", details))
+        entry.update(compare(final, aside, positions, device, max_len))
+        write_entry(aside, entry)
+
+    write_whole(target, fill)
     cost = entry["quantization_cost"]
     print(
         "held-out answers: loss {:.4f} in 16 bits, {:.4f} in 4; right {:.2%}, {:.2%}; mean logit difference {:.3f}".format(
@@ -104,7 +108,7 @@ def publish(run: Path, name: str, positions: str, training: dict, device: torch.
     )
     print(f"float16: logits finite, largest activation {entry['float16']['largest_activation']:.0f}", flush=True)
     if score_budget:
-        entry["scores"] = [run_driver(target, run / SCORING, score_budget, "evaluation", [])]
+        entry["scores"] = [run_driver(target, run / SCORING, score_budget, "evaluation")]
         write_entry(target, entry)
     return target
 

@@ -3,6 +3,8 @@
 import os
 from dataclasses import dataclass
 
+HEAD_DIM = 64
+
 
 @dataclass(frozen=True)
 class Settings:
@@ -10,7 +12,7 @@ class Settings:
     after so many steps in all (0: no such end). `micro_tokens`: tokens that a GPU takes at once, the batch in parts."""
 
     out: str
-    resume: str | None = None
+    start_from: str | None = None
     positions: str = "grid"
     hidden: int = 256
     layers: int = 8
@@ -35,3 +37,16 @@ class Settings:
     device: str = "cpu"
     threads: int = os.cpu_count() or 1
     loaders: int = 0
+
+    def __post_init__(self):
+        """Raises `ValueError`, in words, for what cannot be trained."""
+        if self.hidden < HEAD_DIM or self.hidden % HEAD_DIM:
+            raise ValueError(f"hidden size {self.hidden} is not a multiple of the head size, {HEAD_DIM}")
+        for name in ("layers", "intermediate", "batch_tokens", "micro_tokens", "max_len", "log_steps", "threads"):
+            if getattr(self, name) < 1:
+                raise ValueError(f"{name} must be 1 or more, not {getattr(self, name)}")
+        for name in ("tokens", "steps", "warmup", "tokens_before", "loaders", "seed", "input_weight", "muon_lr", "adam_lr"):
+            if getattr(self, name) < 0:
+                raise ValueError(f"{name} must not be negative, as {getattr(self, name)} is")
+        if self.minutes <= 0 or not 0 <= self.decay <= 1:
+            raise ValueError(f"minutes must be positive and decay from 0 to 1, not {self.minutes} and {self.decay}")

@@ -11,8 +11,9 @@ Not here: pre-trained bases (`sft`), quantized weights and manifest entries (`pu
 
 import ctypes
 import json
+import math
 import os
-import shutil
+import sys
 import time
 from collections.abc import Callable
 from concurrent.futures import ThreadPoolExecutor
@@ -21,19 +22,22 @@ from pathlib import Path
 
 import torch
 import torch.nn.functional as F
+from safetensors import SafetensorError
 from safetensors.torch import load_file, save_file
 from transformers import LlamaConfig, LlamaForCausalLM
 
 from ..codec.arc16 import END, PAD, VOCABULARY_SIZE, Arc16
+from ..models.adapted import NonFiniteError
 from ..models.lean import can_compute, llama_logits
+from ..models.load import read_llama
 from ..models.nf4 import nf4_round_trip
 from ..models.rotary import GridRotary
 from .batches import Batch, BatchStream
+from .folders import recover, write_whole
 from .mixture import Mixture
-from .settings import Settings
+from .settings import HEAD_DIM, Settings
 from .throughput import peak_flops, training_flops
 
-HEAD_DIM = 64
 STATE, WEIGHTS, COUNTERS = "training_state.safetensors", "model.safetensors", "training_state.json"
 
 
@@ -73,11 +77,33 @@ def check_supported(config: LlamaConfig) -> None:
         raise ValueError(f"this trains only Llamas with heads of {HEAD_DIM}, as many key heads, tied embeddings, no biases")
 
 
-def check_positions(folder: Path, positions: str) -> None:
-    """Raises `ValueError` where the weights were trained with another position scheme."""
+def start_model(settings: Settings, folder: Path | None) -> LlamaForCausalLM:
+    """The Llama that training starts from, float32: that of `folder`, 16 or 4 bits, or random weights.
+
+    Raises `ValueError` where the folder holds none, one of another size, or one trained with another position scheme.
+    """
+    if folder is None:
+        heads = settings.hidden // HEAD_DIM
+        return LlamaForCausalLM(LlamaConfig(
+            vocab_size=VOCABULARY_SIZE, hidden_size=settings.hidden, num_hidden_layers=settings.layers,
+            num_attention_heads=heads, num_key_value_heads=heads, intermediate_size=settings.intermediate,
+            max_position_embeddings=32768, tie_word_embeddings=True, pad_token_id=PAD, bos_token_id=None, eos_token_id=END,
+        ))  # fmt: skip
+    if not (folder / "config.json").is_file():
+        raise ValueError(f"{folder}: no weights to start from: it holds no config.json")
     scheme = position_scheme(folder)
-    if scheme not in (None, positions):
-        raise ValueError(f"{folder} was trained with {scheme} positions, not {positions}")
+    if scheme not in (None, settings.positions):
+        raise ValueError(f"{folder} was trained with {scheme} positions, not {settings.positions}")
+    model = read_llama(folder, torch.float32, settings.positions)
+    config = model.config
+    found, wanted = (
+        (x.hidden_size, x.num_hidden_layers, x.intermediate_size) if x is config else (x.hidden, x.layers, x.intermediate)
+        for x in (config, settings)
+    )
+    if found != wanted:
+        raise ValueError(f"{folder} holds {found[1]} layers of {found[0]} with feed-forward {found[2]}, not {wanted[1]} of "
+                         f"{wanted[0]} with {wanted[2]}: give --hidden, --layers and --intermediate")  # fmt: skip
+    return model
 
 
 def position_scheme(folder: Path) -> str | None:
@@ -91,22 +117,17 @@ def read_counters(folder: Path) -> dict:
 
 
 class Trainer:
-    """Model, fp32 masters, optimizers and counters of one run; `step` trains on a batch, `save` writes all of it."""
+    """Model, fp32 masters, optimizers and counters of one run; `step` trains on a batch, `save` writes all of it.
 
-    def __init__(self, settings: Settings):
+    `resume`: a checkpoint of this very run, to go on from exactly. `recipe`: what the data are, for the record; `stages`
+    lists the recipes of this run and of those that its starting weights come from, with the tokens read of each.
+    """
+
+    def __init__(self, settings: Settings, resume: Path | None = None, recipe: dict | None = None):
         self.settings = settings
         torch.manual_seed(settings.seed)
-        if settings.resume:
-            check_positions(Path(settings.resume), settings.positions)
-            model = LlamaForCausalLM.from_pretrained(settings.resume, dtype=torch.float32)
-        else:
-            heads = settings.hidden // HEAD_DIM
-            model = LlamaForCausalLM(LlamaConfig(
-                vocab_size=VOCABULARY_SIZE, hidden_size=settings.hidden, num_hidden_layers=settings.layers,
-                num_attention_heads=heads, num_key_value_heads=heads, intermediate_size=settings.intermediate,
-                max_position_embeddings=32768, tie_word_embeddings=True,
-                pad_token_id=PAD, bos_token_id=None, eos_token_id=END,
-            ))  # fmt: skip
+        start = resume or (Path(settings.start_from) if settings.start_from else None)
+        model = start_model(settings, start)
         self.masters = {n: p.detach().clone().float().to(settings.device) for n, p in model.named_parameters()}
         check_supported(model.config)
         self.config = model.config
@@ -127,9 +148,16 @@ class Trainer:
         self.adam = torch.optim.AdamW([self.masters[n] for n in others], lr=settings.adam_lr, betas=(0.9, 0.95), weight_decay=0.0)
         self.num_parameters = sum(p.numel() for p in self.masters.values())
         self.steps, self.tokens, self.minutes, self.data_state = 0, settings.tokens_before, 0.0, {"seed": settings.seed}
-        self.first_token = self.tokens
-        if settings.resume and (Path(settings.resume) / STATE).exists():
-            self._restore(Path(settings.resume))
+        self.first_token, self.earlier, self.recipe = self.tokens, [], recipe
+        if start and (start / STATE).exists():
+            self._restore(start, resume is not None)
+        elif start:
+            self.earlier = [{"recipe": f"unknown: {start} does not say", "tokens": settings.tokens_before}]
+
+    @property
+    def stages(self) -> list[dict]:
+        """What the weights were trained on so far, first to last: recipe and tokens."""
+        return [*self.earlier, {"recipe": self.recipe, "tokens": self.tokens - self.first_token}]
 
     def _moments(self, create: bool = False) -> dict[str, torch.Tensor]:
         """Every tensor of both optimizers by name; `create` makes them where no step has."""
@@ -146,15 +174,16 @@ class Trainer:
                             moments[f"{key}.{name}"] = state[key]
         return moments
 
-    def _restore(self, folder: Path) -> None:
+    def _restore(self, folder: Path, same_run: bool) -> None:
         tensors, counters = load_file(folder / STATE), read_counters(folder)
         for name, tensor in ({f"master.{n}": m for n, m in self.masters.items()} | self._moments(create=True)).items():
             tensor.copy_(tensors[name])
         self.steps, self.tokens, self.data_state = counters["steps"], counters["tokens"], counters["data"]
         self.first_token = self.tokens
-        if folder.resolve().parent == Path(self.settings.out).resolve():
-            # The same run goes on; any other starts its schedule anew.
-            self.minutes, self.first_token = counters["minutes"], counters["first_token"]
+        unknown = [{"recipe": f"unknown: {folder} does not say", "tokens": self.tokens}]
+        self.earlier = counters.get("stages", unknown)
+        if same_run:  # any other starts its schedule anew
+            self.minutes, self.first_token, self.earlier = counters["minutes"], counters["first_token"], self.earlier[:-1]
 
     @property
     def progress(self) -> float:
@@ -164,23 +193,25 @@ class Trainer:
         return self.minutes / self.settings.minutes
 
     def save(self, folder: Path) -> None:
-        """Write the folder whole (aside, then renamed): weights for transformers and the state to go on from."""
-        aside = folder.with_name(folder.name + ".new")
-        shutil.rmtree(aside, ignore_errors=True)
-        aside.mkdir(parents=True)
-        self.config.save_pretrained(aside)
-        weights = {n: m.bfloat16().contiguous() for n, m in self.masters.items()}  # never the NF4-rounded ones
-        save_file(weights, aside / WEIGHTS, metadata={"format": "pt"})
-        save_file({f"master.{n}": m for n, m in self.masters.items()} | self._moments(), aside / STATE)
-        counters = {"steps": self.steps, "tokens": self.tokens, "first_token": self.first_token, "minutes": self.minutes,
-                    "data": self.data_state}  # fmt: skip
-        (aside / COUNTERS).write_text(json.dumps(counters | {"settings": asdict(self.settings)}, indent=1))
-        old = folder.with_name(folder.name + ".old")
-        shutil.rmtree(old, ignore_errors=True)
-        if folder.exists():
-            folder.rename(old)
-        aside.rename(folder)
-        shutil.rmtree(old, ignore_errors=True)
+        """Write the folder whole: weights for transformers and the state to go on from.
+
+        Raises `NonFiniteError` where the weights are no numbers any more: the last checkpoint stays.
+        """
+        if not all(torch.isfinite(m).all() for m in self.masters.values()):
+            raise NonFiniteError(f"NaN or infinity in the weights at step {self.steps}; {folder} is not overwritten")
+        counters = {
+            "steps": self.steps, "tokens": self.tokens, "first_token": self.first_token, "minutes": self.minutes,
+            "data": self.data_state, "stages": self.stages, "settings": asdict(self.settings),
+        }  # fmt: skip
+
+        def fill(aside: Path) -> None:
+            self.config.save_pretrained(aside)
+            weights = {n: m.bfloat16().contiguous() for n, m in self.masters.items()}  # never the NF4-rounded ones
+            save_file(weights, aside / WEIGHTS, metadata={"format": "pt"})
+            save_file({f"master.{n}": m for n, m in self.masters.items()} | self._moments(), aside / STATE)
+            (aside / COUNTERS).write_text(json.dumps(counters, indent=1))
+
+        write_whole(folder, fill)
 
     @torch.no_grad()
     def refresh_weights(self, round_to_nf4: bool) -> None:
@@ -221,27 +252,34 @@ class Trainer:
         return sums
 
 
-def train(settings: Settings, build: Callable[[], Mixture]) -> dict:
-    """Run to the end of `settings` and return the last row of the log."""
+def train(settings: Settings, build: Callable[[], Mixture], recipe: dict | None = None) -> dict:
+    """Run to the end of `settings`, from OUT/latest where the run was interrupted; the last row of the log.
+
+    Raises `NonFiniteError` where the loss is no number any more, `ValueError` for weights that it cannot start from. A
+    checkpoint that cannot be written costs a line, not the run; the last one has to be.
+    """
     out = Path(settings.out)
     out.mkdir(parents=True, exist_ok=True)
+    recover(out / "latest")
+    resume = out / "latest" if (out / "latest").is_dir() else None
     if settings.device == "cpu":
         torch.set_num_threads(1)  # the workers are the parallelism
-    trainer = Trainer(settings)
+    trainer = Trainer(settings, resume, recipe)
     stream = BatchStream(build, Arc16(settings.positions), settings.batch_tokens, settings.max_len,
                          rows_multiple=settings.threads if settings.device == "cpu" else 1, loaders=settings.loaders,
                          **trainer.data_state)  # fmt: skip
     peak = peak_flops(torch.device(settings.device), torch.bfloat16, settings.threads)
-    print(f"{trainer.num_parameters / 1e6:.1f}M parameters, {settings.positions} positions, {settings.device}, from step "
-          f"{trainer.steps}, {trainer.tokens / 1e6:.1f}M tokens; bfloat16 matrix products: {peak / 1e12:.2f} TFLOP/s",
+    start = resume or settings.start_from or "random weights"
+    print(f"{trainer.num_parameters / 1e6:.1f}M parameters, {settings.positions} positions, {settings.device}, from {start}, "
+          f"step {trainer.steps}, {trainer.tokens / 1e6:.1f}M tokens; bfloat16 matrix products: {peak / 1e12:.2f} TFLOP/s",
           flush=True)  # fmt: skip
     meter = Meter(trainer, peak, out / "log.jsonl")
-    start, last_save, decaying = None, time.monotonic(), False
+    begin, last_save, decaying = None, time.monotonic(), False
     for batch in stream:
-        if start is None:  # reading the examples is not part of the run
-            start = time.monotonic() - 60 * trainer.minutes
+        if begin is None:  # reading the examples is not part of the run
+            begin = time.monotonic() - 60 * trainer.minutes
             meter.start_anew()
-        trainer.minutes = (time.monotonic() - start) / 60
+        trainer.minutes = (time.monotonic() - begin) / 60
         progress = trainer.progress
         if progress >= 1 or settings.steps and trainer.steps >= settings.steps:
             break
@@ -257,7 +295,10 @@ def train(settings: Settings, build: Callable[[], Mixture]) -> dict:
             if settings.device == "cpu" and os.name == "posix":
                 ctypes.CDLL(None).malloc_trim(0)  # varying shapes fragment the heap by gigabytes otherwise
         if time.monotonic() - last_save > 60 * settings.checkpoint_minutes:
-            trainer.save(out / "latest")
+            try:
+                trainer.save(out / "latest")
+            except (OSError, SafetensorError) as error:
+                print(f"the checkpoint could not be written, the training goes on: {error}", file=sys.stderr, flush=True)
             last_save = time.monotonic()
     trainer.save(out / "final")
     return meter.row
@@ -283,6 +324,8 @@ class Meter:
         """Print and append one line, and start anew."""
         trainer = self.trainer
         nll, right, count = self.sums.tolist()  # waits for the device
+        if not math.isfinite(nll):
+            raise NonFiniteError(f"the loss is {nll} before step {trainer.steps}: go on from a checkpoint with smaller rates")
         seconds = time.monotonic() - self.since
         flops = training_flops(trainer.num_parameters, trainer.config, self.tokens, self.tokens / self.sequences)
         self.row = {"step": trainer.steps, "tokens": trainer.tokens, "output_loss": round(nll / count, 4),

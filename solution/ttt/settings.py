@@ -26,7 +26,9 @@ class DataConfig:
 class JointConfig:
     """One adapter trained on leave-one-out items of all tasks of the file at once, before the tasks' own trainings.
 
-    `share`: the part of the time left that it may take; the learning rate follows the clock where the clock ends it.
+    `share`: the part of the time left that it may take. Where the clock ends it before its passes do, the learning rate has
+    followed the clock, and two runs differ. One device trains it while others do the cheap answers; done with those before it
+    ends, they wait. A kill before its end loses it.
     `passes`: how often each task gives an item, at most. `max_tokens`: the longest item; a task with none gives none.
     `prefix_tokens`: learned vectors that stand before every prompt, each task its own (0: none).
     `per_task`: whether every task then trains on from the joint adapter (off: the paper's shared LoRA, an ablation).

@@ -13,8 +13,9 @@ from ..models.nf4 import is_quantized_name, quantize_folder, read_dense
 def pack_folder(source: Path, target: Path, name: str, role: str, details: dict) -> dict:
     """Quantize the dense Llama in `source` to NF4 in `target`, with tokenizer, and return its manifest entry.
 
-    `details` overrides or adds to the entry: training, scores, licence, position_scheme. The files' hashes are those of
-    `target` as written. Raises `WeightsError` where the source is not a Llama or holds NaN or infinity.
+    What the source says of itself (`entry_details.json`, or its training state's position scheme) goes into the entry;
+    `details` overrides or adds to that: training, scores, licence, position_scheme. The files' hashes are those of `target`
+    as written. Raises `WeightsError` where the source is not a Llama or holds NaN or infinity.
     """
     config = json.loads((source / "config.json").read_text())
     if config.get("model_type") != "llama":
@@ -40,4 +41,15 @@ def pack_folder(source: Path, target: Path, name: str, role: str, details: dict)
         "licence": "MIT",
         "source": "trained by solution.finetune",
     }
-    return entry | details | {"files": describe_files(target)}
+    return entry | said_by(source) | details | {"files": describe_files(target)}
+
+
+def said_by(source: Path) -> dict:
+    """The parts of an entry that a folder written by `solution.finetune` brings along."""
+    said = {}
+    if (source / "training_state.json").is_file():
+        counters = json.loads((source / "training_state.json").read_text())
+        said["position_scheme"] = counters["settings"].get("positions", "grid")
+    if (source / "entry_details.json").is_file():
+        said |= json.loads((source / "entry_details.json").read_text())
+    return said

@@ -213,7 +213,7 @@ def extreme_colour_replaced(rng):
     return scene, rule
 
 
-@family("Colours in a fixed cycle surround every seed, ring by ring, out to the edge or to a fixed distance.")
+@family("Colours in a fixed cycle surround every seed, or its column, ring by ring, out to the edge or to a fixed distance.")
 def rings_round_seeds(rng):
     seed, *cycle = pick_colours(rng, int(rng.integers(2, 5)))
     cycle = [*cycle, 0] if rng.random() < 0.2 else cycle

@@ -205,28 +205,6 @@ def gather_at_block(rng):
     return scene, rule
 
 
-@family("Bars fall to the floor and line up by height, lowest first or highest first by the task.")
-def bars_sorted_by_height(rng):
-    colours = pick_colours(rng, int(rng.integers(2, 7)))
-    highest_first, floats = rng.random(2) < 0.5
-    low, high = (3, 5) if rng.random() < 0.5 else (5, 8)
-
-    def scene(rng):
-        width = int(rng.integers(low, high + 1))
-        height = width + int(rng.integers(0, 3))
-        grid = blank(height, width)
-        for column, tall in zip(grid.T, rng.permutation(height)[:width]):
-            top = rng.integers(height - tall + 1) if floats else 0
-            column[top : top + tall] = rng.choice(colours)
-        return grid
-
-    def rule(grid):
-        order = np.argsort((grid != 0).sum(0), kind="stable")
-        return settle(grid[:, order[::-1] if highest_first else order])
-
-    return scene, rule
-
-
 @family("The blocks are stacked into a tower: the widest at the foot, the narrowest on top, centred or flush by the task.")
 def tower_of_blocks(rng):
     colours = pick_colours(rng, int(rng.integers(2, 6)))

@@ -64,34 +64,6 @@ def rays_by_colour(rng):
     return scene, rule
 
 
-@family("Two points of one colour in the same row or column are joined by a line; points without a partner stay alone.")
-def join_equal_points(rng):
-    palette = pick_colours(rng, int(rng.integers(2, 6)))
-    line = pick_colour(rng, (0, *palette)) if rng.random() < 0.4 else 0
-
-    def scene(rng):
-        grid = blank(*sides(rng, 5, 10))
-        for _ in range(rng.integers(1, 4)):
-            side = grid if rng.random() < 0.5 else grid.T
-            row, places = rng.integers(len(side)), rng.choice(side.shape[1], 2, replace=False)
-            side[row, places] = rng.choice(palette)
-        scatter(rng, grid, rng.integers(0, 4), palette)
-        return grid
-
-    def rule(grid):
-        joined = grid.copy()
-        for source, result in ((grid, joined), (grid.T, joined.T)):
-            for row, colour in {(int(r), int(source[r, c])) for r, c in np.argwhere(source)}:
-                places = np.flatnonzero(source[row] == colour)
-                between = result[row, places[0] + 1 : places[-1]]
-                if (between != 0).any():
-                    return None  # lines would meet each other or other points
-                between[:] = line or colour
-        return joined
-
-    return scene, rule
-
-
 @family("Rays run from the points at the edge across the grid until a wall stops them; the wall cell hit may change colour.")
 def rays_stop_at_walls(rng):
     wall, hit, *colours = pick_colours(rng, int(rng.integers(3, 6)))
@@ -241,30 +213,6 @@ def tails_grow(rng):
     return scene, rule
 
 
-@family("Blocks that face each other are joined by a bridge as wide as what they share; by the task only those of one colour.")
-def bridges_between_blocks(rng):
-    bridge, *colours = pick_colours(rng, int(rng.integers(2, 5)))
-    same = len(colours) > 1 and rng.random() < 0.6
-
-    def scene(rng):
-        grid = blank(*sides(rng, 6, 10))
-        for _ in range(rng.integers(2, 5)):
-            place(rng, grid, np.full(rng.integers(1, 4, 2), rng.choice(colours), np.uint8))
-        return grid
-
-    def rule(grid):
-        bridged = grid.copy()
-        for source, result in ((grid, bridged), (grid.T, bridged.T)):
-            for line, built in zip(source, result):
-                places = np.flatnonzero(line)
-                for left, right in zip(places, places[1:]):
-                    if not same or line[left] == line[right]:
-                        built[left + 1 : right] = bridge
-        return bridged
-
-    return scene, rule
-
-
 @family("In every row with marks at both edges, each mark colours its half of the row, and the middle gets a colour of its own.")
 def half_lines_meet(rng):
     middle, *colours = pick_colours(rng, int(rng.integers(3, 7)))
@@ -369,22 +317,6 @@ def crossings_read(rng):
 
     def rule(grid):
         return grid[np.ix_((grid != 0).all(1), (grid != 0).all(0))]
-
-    return lambda rng: crossing_lines(rng, colours), rule
-
-
-@family("The one line that lies over all others, broken nowhere, is found: its colour alone, or the line alone, by the task.")
-def unbroken_line(rng):
-    colours = pick_colours(rng, int(rng.integers(6, 10)))
-    only_colour = bool(rng.random() < 0.6)
-
-    def rule(grid):
-        rows = (grid == grid[:, :1]).all(1) & (grid[:, 0] != 0)
-        columns = (grid == grid[:1]).all(0) & (grid[0] != 0)
-        if rows.sum() + columns.sum() != 1:
-            return None
-        line = np.where(rows[:, None] | columns, grid, np.uint8(0))
-        return np.full((1, 1), line.max(), np.uint8) if only_colour else line
 
     return lambda rng: crossing_lines(rng, colours), rule
 

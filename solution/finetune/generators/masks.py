@@ -58,27 +58,6 @@ LOGIC = {
 }
 
 
-@family(
-    "Two panels are combined cell by cell by a logical rule (and, or, exactly one, neither, ...) into one panel of one colour."
-)
-def combine_two_panels(rng):
-    result, line, first, second = pick_colours(rng, 4)
-    second = first if rng.random() < 0.3 else second
-    result = int(rng.choice([result, first]))
-    layout, size = draw_layout(rng, 2, line), draw_sides(rng, 3, 6)
-    combine, density = LOGIC[str(rng.choice([*LOGIC]))], rng.uniform(0.35, 0.65)
-
-    def scene(rng):
-        shape = size(rng)
-        return layout.join([noise(rng, *shape, [colour], density) for colour in (first, second)])
-
-    def rule(grid):
-        combined = combine(*(panel != 0 for panel in layout.split(grid)))
-        return painted(combined, result) if combined.any() else None
-
-    return scene, rule
-
-
 @family("Three or four panels: the output's cell tells in how many of them that cell is coloured, or whether in enough of them.")
 def count_over_panels(rng):
     count = int(rng.integers(3, 5))
@@ -380,31 +359,6 @@ def restack_rectangles(rng):
         return drawn(grid.shape, order, boxes)
 
     return lambda rng: stacked_rectangles(rng, count, colours), rule
-
-
-@family("Two nearly equal panels: the output shows where they differ, marked in the first panel or as the only coloured cells.")
-def spot_the_difference(rng):
-    mark, line, *colours = pick_colours(rng, int(rng.integers(4, 7)))
-    layout, size = draw_layout(rng, 2, line), draw_sides(rng, 3, 6)
-    kind, density = str(rng.choice(["marked", "only marks", "only second"])), rng.uniform(0.3, 1)
-
-    def scene(rng):
-        first = noise(rng, *size(rng), colours, density)
-        changed = rng.random(first.shape) < 0.2
-        return layout.join([first, np.where(changed, rng.choice(np.array(colours, np.uint8), first.shape), first)])
-
-    def rule(grid):
-        first, second = layout.split(grid)
-        if np.array_equal(first, second):
-            return None
-        shown = {
-            "marked": (first, mark),
-            "only marks": (np.zeros_like(first), mark),
-            "only second": (np.zeros_like(first), second),
-        }
-        return np.where(first != second, shown[kind][1], shown[kind][0]).astype(np.uint8)
-
-    return scene, rule
 
 
 @family(

@@ -5,7 +5,6 @@ import numpy as np
 from ...arc.view import apply_symmetry
 from .family import family
 from .filling import enclosed, regions
-from .masks import Layout
 from .scenes import (
     Object,
     blank,
@@ -418,31 +417,6 @@ def rows_slide(rng):
     return scene, rule
 
 
-@family("Every object moves into the nearest corner of the grid (in some tasks to the nearest edge).")
-def to_nearest_corner(rng):
-    colours, to_edge = pick_colours(rng, int(rng.integers(1, 5))), rng.random() < 0.4
-
-    def rule(grid):
-        things, changed = objects(grid), np.zeros_like(grid)
-        for thing in things:
-            up, left = thing.row, thing.column
-            down, right = grid.shape[0] - up - thing.height, grid.shape[1] - left - thing.width
-            if up == down or left == right:
-                return None
-            step = np.array((-up if up < down else down, -left if left < right else right))
-            if to_edge:
-                if abs(step[0]) == abs(step[1]):
-                    return None
-                step[np.argmax(abs(step))] = 0
-            targets = tuple((np.array(thing.places) + step).T)
-            if changed[targets].any():
-                return None
-            changed[targets] = thing.colour
-        return changed
-
-    return lambda rng: blobs_scene(rng, colours, 3, low=5), rule
-
-
 @family("A block of four cells bursts: each cell flies off diagonally, a fixed number of steps or to the edge, or draws its way.")
 def block_bursts(rng):
     colours, distance = pick_colours(rng, int(rng.integers(2, 6))), int(rng.choice([1, 2, 20]))
@@ -470,29 +444,6 @@ def block_bursts(rng):
             if core:
                 changed[thing.mask(grid)] = core
         return None if hits.max() > 1 else changed
-
-    return scene, rule
-
-
-@family("Objects of certain colours go over to the same place in the room on the other side of the wall; others stay.")
-def to_the_other_room(rng):
-    wall, *colours = pick_colours(rng, int(rng.integers(3, 6)))
-    layout, travellers = Layout(*((1, 2) if rng.random() < 0.5 else (2, 1)), wall), colours[: max(1, len(colours) - 1)]
-    copies, high = rng.random() < 0.25, int(rng.integers(5, 8))
-
-    def scene(rng):
-        rooms = [blank(*shape) for shape in [sides(rng, 3, high)] * 2]
-        for _ in range(rng.integers(2, 6)):
-            place(rng, rooms[rng.integers(2)], painted(blob(rng, rng.integers(1, 5), 2, 3), rng.choice(colours)))
-        return layout.join(rooms)
-
-    def rule(grid):
-        rooms = layout.split(grid)
-        going = [np.where(np.isin(room, travellers), room, 0) for room in rooms]
-        staying = [room if copies else np.where(np.isin(room, travellers), 0, room) for room in rooms]
-        if not all(room.any() for room in rooms) or any((a != 0)[b != 0].any() for a, b in zip(staying, going[::-1])):
-            return None
-        return layout.join([a + b for a, b in zip(staying, going[::-1])])
 
     return scene, rule
 

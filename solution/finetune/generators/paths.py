@@ -6,7 +6,6 @@ from scipy import ndimage
 from .family import family
 from .lines import STRAIGHT, ahead
 from .scenes import (
-    EIGHT,
     FOUR,
     blank,
     box_outline,
@@ -102,55 +101,6 @@ def uncurled(grid: np.ndarray, head: int) -> list[tuple[int, int]] | None:
     """The cells of the snake whose first cell is the one of colour `head`, in order; None where it has branches."""
     order = steps_from(grid != 0, place_of(grid, head))
     return list(order) if list(order.values()) == list(range(len(order))) else None
-
-
-@family("The shortest way between the two marks is painted through the maze.")
-def way_through_maze(rng):
-    wall, way, mark, other = pick_colours(rng, 4)
-    other = mark if rng.random() < 0.5 else other
-    opened = float(rng.choice([0, 0.15]))
-
-    def scene(rng):
-        height, width = 2 * rng.integers(2, 5, 2) + 1
-        grid = np.where(maze(rng, height, width) | (rng.random((height, width)) < opened), np.uint8(0), np.uint8(wall))
-        scatter(rng, grid, 1, [mark])
-        scatter(rng, grid, 1, [other])
-        return grid
-
-    def rule(grid):
-        (start, end) = (tuple(int(v) for v in cell) for cell in np.argwhere((grid == mark) | (grid == other)))
-        cells = shortest_way(grid != wall, start, end)
-        if cells is None or len(cells) < 4:
-            return None
-        walked = grid.copy()
-        walked[tuple(np.array(cells[1:-1]).T)] = way
-        return walked
-
-    return scene, rule
-
-
-@family("Every mark's colour spreads over all cells that can be reached from it without passing a wall.")
-def spread_to_reachable(rng):
-    wall, *colours = pick_colours(rng, int(rng.integers(2, 5)))
-    density = rng.uniform(0.3, 0.5)
-    neighbours = EIGHT if rng.random() < 0.25 else FOUR
-
-    def scene(rng):
-        grid = noise(rng, *sides(rng, 4, 10), [wall], density if neighbours is FOUR else density + 0.2)
-        scatter(rng, grid, rng.integers(1, 3), colours)
-        return grid
-
-    def rule(grid):
-        rooms, _ = ndimage.label(grid != wall, neighbours)
-        spread = grid.copy()
-        for row, column in np.argwhere((grid != 0) & (grid != wall)):
-            room = rooms == rooms[row, column]
-            if len(set(grid[room]) - {0}) > 1:
-                return None  # two colours in one room
-            spread[room] = grid[row, column]
-        return spread
-
-    return scene, rule
 
 
 @family("A walker goes straight on and turns right whenever a wall, the edge or its own trail is in front, until it is caught.")

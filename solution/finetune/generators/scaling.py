@@ -6,7 +6,6 @@ from .family import family
 from .scenes import (
     blank,
     blob,
-    box_outline,
     crop,
     draw,
     noise,
@@ -91,28 +90,6 @@ def enlarged_by_dots(rng):
         column = np.flatnonzero((grid == line).all(0))[0]
         times = int((grid[:, column + 1 :] == dot).sum())
         return enlarged(grid[:, :column], 1 if one_axis else times, times)
-
-    return scene, rule
-
-
-@family("Every coloured (or every empty) cell becomes a copy of the whole grid, of its mirror image or of its negative.")
-def grid_of_itself(rng):
-    negative, flip = rng.random() < 0.25, rng.choice(["none", "none", "sideways", "upside down"])
-    at_empty = rng.random() < 0.35
-    per_pair = rng.random() < 0.5  # one colour per pair, or several colours
-    palette = pick_colours(rng, int(rng.integers(1, 4)))
-
-    def scene(rng):
-        colours = [rng.choice(palette)] if per_pair or negative else palette
-        return noise(rng, *sides(rng, 2, 3), colours, rng.uniform(0.35, 0.7))
-
-    def rule(grid):
-        filled = grid != 0
-        if filled.sum() < 2 or filled.all():
-            return None
-        copy = np.where(filled, 0, grid.max()).astype(np.uint8) if negative else grid
-        copy = {"none": copy, "sideways": copy[:, ::-1], "upside down": copy[::-1]}[flip]
-        return np.kron((~filled if at_empty else filled).astype(np.uint8), copy)
 
     return scene, rule
 
@@ -414,32 +391,6 @@ def bars_multiply(rng):
         changed = (columns < wanted) != (columns < lengths)
         paint = grid[:, :1] if times else 0
         return np.where(changed, new or paint, grid).astype(np.uint8)
-
-    return scene, rule
-
-
-@family("The frame is cut out and filled with the picture beside it, enlarged to fit.")
-def picture_fills_frame(rng):
-    frame = pick_colour(rng)
-    colours = pick_colours(rng, int(rng.integers(1, 5)), (0, frame))
-    frame_stays = rng.random() < 0.7
-
-    def scene(rng):
-        small = picture(rng, *sides(rng, 1, 3), colours, 0.8)
-        down, across = rng.integers(1, 4, 2)
-        box = painted(box_outline(small.shape[0] * down + 2, small.shape[1] * across + 2), frame)
-        grid = blank(*sides(rng, 6, 10))
-        box[1:-1, 1:-1] = 10
-        placed = small.size > 1 and place(rng, grid, box) and place(rng, grid, np.where(small == 0, 10, small))
-        return np.where(grid == 10, 0, grid).astype(np.uint8) if placed else None
-
-    def rule(grid):
-        small, box = crop(np.where(grid == frame, np.uint8(0), grid)), crop(np.where(grid == frame, grid, 0))
-        inner = box[1:-1, 1:-1]
-        if inner.size == small.size:
-            return None
-        filled = enlarged(small, inner.shape[0] // small.shape[0], inner.shape[1] // small.shape[1])
-        return np.pad(filled, 1, constant_values=frame) if frame_stays else filled
 
     return scene, rule
 

@@ -178,55 +178,6 @@ def rows_thinned_out(rng):
     return scene, rule
 
 
-@family("The objects are cut out and stand side by side on one ground line, in the order of their size.")
-def objects_lined_up(rng):
-    gap, one_colour = int(rng.integers(0, 2)), rng.random() < 0.2
-    palette = pick_colours(rng, 4)
-
-    def scene(rng):
-        grid, count = blank(*sides(rng, 6, 9)), int(rng.integers(2, 5))
-        colours = palette[:1] * count if one_colour and gap else rng.permutation(palette)
-        return grid if blobs_of_sizes(rng, grid, rng.permutation(np.arange(1, 8))[:count], colours) else None
-
-    def rule(grid):
-        found = by_size(grid)
-        if not found or len(found) < 2:
-            return None
-        height = max(o.height for o in found)
-        standing = [np.pad(o.colours, ((height - o.height, 0), (0, gap))) for o in found]
-        return np.hstack(standing)[:, : -gap or None]
-
-    return scene, rule
-
-
-@family("One bar for each colour, as long as the colour has cells (or objects), the longest first.")
-def colours_as_sorted_bars(rng):
-    by_cells = rng.random() < 0.5
-    stay = pick_colour(rng) if rng.random() < 0.3 else 0  # a colour that fills the room behind the bars
-    palette = pick_colours(rng, 5, (0, stay))
-
-    def scene(rng):
-        grid = blank(*sides(rng, 5, 9))
-        colours = rng.permutation(palette)[: rng.integers(2, 5)]
-        for colour, number in zip(colours, rng.permutation(np.arange(1, 7))):
-            for _ in range(number):
-                place(
-                    rng, grid, painted(blob(rng, 1 if by_cells else rng.integers(1, 4), 2, 2), colour), gap=0 if by_cells else 1
-                )
-        return grid
-
-    def rule(grid):
-        counted = [o.colour for o in objects(grid)] if not by_cells else grid[grid != 0]
-        colours, numbers = np.unique(counted, return_counts=True)
-        if len(set(numbers)) < len(numbers) or numbers.max() > 8:
-            return None
-        order = np.argsort(-numbers)
-        bars = np.arange(numbers.max()) < numbers[order][:, None]
-        return np.where(bars, colours[order][:, None], stay).astype(np.uint8)
-
-    return scene, rule
-
-
 @family("The bars change places so that their colours come in the order that the top row shows.")
 def bars_in_key_order(rng):
     height, step = int(rng.integers(4, 7)), int(rng.integers(1, 3))
