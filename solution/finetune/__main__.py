@@ -192,8 +192,9 @@ def same_run(out: Path, settings, recipe: dict, finished: bool, first: bool) -> 
     what is said of it afterwards.
     """
     path = out / "run.json"
+    begun = finished or any((out / name).exists() for name in ("latest", "stable")) or any(out.glob("checkpoint-*"))
     now = json.loads(json.dumps({**asdict(settings), "recipe": recipe}))
-    if path.exists():
+    if path.exists() and begun:
         then = json.loads(path.read_text())
         free = MAY_CHANGE if finished else MAY_CHANGE | {"minutes", "tokens", "steps"}
         changed = [name for name in now if now[name] != then["settings"].get(name) and name not in free]

@@ -1,0 +1,107 @@
+"""`python -m solution.finetune` as a user runs it: nothing to a loadable entry, interruptions, and one line for what is wrong."""
+
+import json
+import os
+import signal
+import subprocess
+import sys
+import time
+from pathlib import Path
+
+import pytest
+
+from solution.finetune.train import read_counters
+from solution.models.manifest import find_weights
+
+ROOT = Path(__file__).parents[1]
+
+
+def command(out, *options):
+    plain = ["--preset", "test", "--score", "no", "--out", str(out)]
+    return [sys.executable, "-m", "solution.finetune", *plain, *options]
+
+
+def go(out, *options):
+    environment = os.environ | {"OMP_NUM_THREADS": "1"}
+    return subprocess.run(command(out, *options), cwd=ROOT, capture_output=True, text=True, timeout=300, env=environment)
+
+
+@pytest.fixture(scope="module")
+def finished(tmp_path_factory):
+    out = tmp_path_factory.mktemp("finetune") / "run"
+    done = go(out, "--tokens", "15000")
+    assert done.returncode == 0, done.stderr
+    return out
+
+
+def test_one_command_gives_a_weight_set_that_the_driver_answers_with(finished, tmp_path):
+    weights = find_weights(str(finished / "weights"))
+    weights.verify()
+    entry, counters = weights.entry, read_counters(finished / "final")
+    assert entry["position_scheme"] == "grid" and entry["training"]["tokens"] == counters["tokens"] >= 15000
+    assert entry["training"]["stages"][0]["recipe"]["drop_scored"] and "--tokens 15000" in entry["training"]["command"]
+    assert entry["float16"]["finite"] and entry["quantization_cost"]["4 bit"]["tokens"] > 100
+    options = [
+        "--weights",
+        str(finished / "weights"),
+        "--input",
+        "training",
+        "--limit",
+        "2",
+        "--budget",
+        "60s",
+        "--preset",
+        "test",
+    ]
+    done = subprocess.run([sys.executable, "submission.py", *options, "--output", str(tmp_path / "s.json"), "--devices", "cpu"],
+                          cwd=ROOT, capture_output=True, text=True, timeout=120)  # fmt: skip
+    assert done.returncode == 0 and "everything was done" in done.stderr, done.stderr
+
+
+def test_the_same_command_again_publishes_again_and_another_is_refused(finished):
+    before = json.loads((finished / "weights" / "manifest_entry.json").read_text())
+    again = go(finished, "--tokens", "15000")
+    assert again.returncode == 0 and "TFLOP/s" not in again.stdout  # nothing is trained
+    assert json.loads((finished / "weights" / "manifest_entry.json").read_text()) == before
+    for options, words in (
+        (("--tokens", "20000"), "tokens 15000, not 20000"),
+        (("--positions", "sequential"), "positions 'grid'"),
+    ):
+        refused = go(finished, *options)
+        assert refused.returncode == 2 and words in refused.stderr and refused.stderr.count("\n") == 1
+
+
+def test_a_killed_run_is_gone_on_with_and_ends_as_an_undisturbed_one(tmp_path):
+    options = ["--tokens", "60000", "--checkpoint-minutes", "0.001"]
+    process = subprocess.Popen(command(tmp_path / "cut", *options), cwd=ROOT, stdout=subprocess.PIPE, stderr=subprocess.PIPE)
+    while not (tmp_path / "cut" / "latest").is_dir():
+        assert process.poll() is None, process.stderr.read()
+        time.sleep(0.05)
+    process.send_signal(signal.SIGKILL)
+    process.wait()
+    for name in ("cut", "whole"):
+        done = go(tmp_path / name, *options)
+        assert done.returncode == 0, done.stderr
+    entries = [json.loads((tmp_path / n / "weights/manifest_entry.json").read_text()) for n in ("cut", "whole")]
+    assert entries[0]["files"] == entries[1]["files"]
+    assert entries[0]["training"]["stages"] == entries[1]["training"]["stages"]
+
+
+@pytest.mark.parametrize(
+    "options, words",
+    [
+        (("--score", "abc"), "'abc' is not a duration"),
+        (("--minutes", "-1"), "minutes must be positive"),
+        (("--base", "x"), "--base is not an option of --preset test"),
+        (("--data", "nothing.npz"), "nothing.npz: neither"),
+        (("--data", "arc-agi-2/training"), "--drop-scored leaves these pairs out"),
+        (("--start-from", "nowhere"), "nowhere: no weights to start from"),
+        (("--start-from", "solution/weights/arc-llama-s"), "give --hidden, --layers and --intermediate"),
+        (("--max-len", "60", "--batch-tokens", "100"), "no held-out training task fits 60 tokens"),
+    ],
+)
+def test_what_is_wrong_gets_one_line_before_anything_is_trained(tmp_path, options, words):
+    done = go(tmp_path / "run", *options)
+    lines = [line for line in done.stderr.splitlines() if "Loading weights" not in line]
+    assert done.returncode == 2 and len(lines) == 1 and words in lines[0], done.stderr
+    assert not any((tmp_path / "run" / name).exists() for name in ("latest", "final", "weights"))
