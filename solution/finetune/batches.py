@@ -22,6 +22,9 @@ from .mixture import Mixture
 
 MAX_FIRST_PAIR = 4
 POOL_SEQUENCES = 256
+BATCHES_A_POOL = 4
+"""A pool has at least the sequences of so many batches, at `USUAL_TOKENS` each: else sorting it would leave no choice."""
+USUAL_TOKENS = 512
 PAD_MULTIPLE = 32
 POOLS_AHEAD = 2
 """Pools that each loader process has finished or in work before they are asked for."""
@@ -76,16 +79,17 @@ class PoolMaker:
     codec: Arc16
     max_len: int
     seed: int
+    sequences: int = POOL_SEQUENCES
 
     @cached_property
     def mixture(self) -> Mixture:
         return self.build()
 
     def __call__(self, number: int) -> list[Prompt]:
-        """Pool `number`: `POOL_SEQUENCES` tasks, longest first, from the random generator (seed, number)."""
+        """Pool `number`: its tasks, longest first, from the random generator (seed, number)."""
         rng = np.random.default_rng([self.seed, number])
         prompts = []
-        for _ in range(POOL_SEQUENCES):
+        for _ in range(self.sequences):
             task = self.mixture.sample(rng, self.max_len)
             prompts.append(self.codec.encode(task, answer=True, first_pair=int(rng.integers(MAX_FIRST_PAIR + 1))))
         return sorted(prompts, key=len, reverse=True)
@@ -117,7 +121,7 @@ class BatchStream:
             raise ValueError(f"a batch of {batch_tokens} tokens does not hold a padded sequence of {max_len}")
         self.batch_tokens, self.seed, self.pool, self.taken = batch_tokens, seed, pool, taken
         self.rows_multiple, self.loaders = rows_multiple, loaders
-        self.maker = PoolMaker(build, codec, max_len, seed)
+        self.maker = PoolMaker(build, codec, max_len, seed, max(POOL_SEQUENCES, BATCHES_A_POOL * batch_tokens // USUAL_TOKENS))
 
     @property
     def state(self) -> dict:
