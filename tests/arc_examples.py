@@ -18,3 +18,15 @@ def turning_families(families=3, each=12, seed=0) -> list[Family]:
 
 def turning_mixture(families=3, each=12, seed=0) -> Mixture:
     return Mixture(((1.0, Examples("turning", turning_families(families, each, seed))),), geometric=0.0)
+
+
+def write_packed(path, families) -> None:
+    """Write what `read_packed` reads."""
+    pairs = [p for family in families for p in family.pairs]
+    np.savez_compressed(
+        path,
+        keys=np.array([f.id for f in families]),
+        owner=np.repeat(np.arange(len(families)), [len(f.pairs) for f in families]),
+        shapes=np.array([(*p.input.shape, *p.output.shape) for p in pairs], np.uint8),
+        cells=np.concatenate([g.ravel() for p in pairs for g in (p.input, p.output)]),
+    )

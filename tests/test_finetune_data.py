@@ -13,11 +13,11 @@ from solution.arc.view import View
 from solution.codec.arc16 import END, INPUT, OUTPUT, PAD, Arc16
 from solution.finetune.batches import BatchStream, collate, supervised_tokens
 from solution.finetune.check import held_out_prompts
-from solution.finetune.examples import Family, read_families, write_packed
+from solution.finetune.examples import Family, read_families
 from solution.finetune.guard import HELD_OUT, ContaminationError, Guard, canonical_key, rough_key
 from solution.finetune.mixture import Composed, Examples, Generated, Mixture, Recipe, transformed
 
-from .arc_examples import turning_families, turning_mixture
+from .arc_examples import turning_families, turning_mixture, write_packed
 
 
 @pytest.fixture(scope="module")

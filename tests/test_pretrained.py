@@ -35,7 +35,7 @@ from solution.codec.arc16 import END, INPUT, OUTPUT, PAD, Arc16
 from solution.decode.greedy import greedy
 from solution.finetune import pretrained, sft
 from solution.finetune.batches import POOL_SEQUENCES, PoolMaker
-from solution.finetune.pretrained import DETAILS, codec_rows, cut_vocabulary, find_base, load_base, write_base
+from solution.finetune.pretrained import codec_rows, cut_vocabulary, find_base, load_base, write_base
 from solution.finetune.sft import IGNORED, Collator, SftSettings, fine_tune, last_checkpoint
 from solution.models.adapted import AdaptedModel, NonFiniteError
 from solution.models.dense import DenseLlama
@@ -43,7 +43,7 @@ from solution.models.load import load, peft_config, read_llama
 from solution.models.manifest import PROJECT, WeightsError, find_weights
 from solution.models.settings import LoraShape
 from solution.weights.__main__ import store
-from solution.weights.pack import pack_folder
+from solution.weights.pack import DETAILS, pack_folder
 
 from .arc_examples import turning_mixture
 

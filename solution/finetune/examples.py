@@ -78,19 +78,6 @@ def read_packed(path: Path) -> list[Family]:
     return [Family.of(name, found) for name, found in sorted(pairs.items())]
 
 
-def write_packed(path: Path, families: Iterable[Family]) -> None:
-    """Write what `read_packed` reads."""
-    families = list(families)
-    pairs = [p for family in families for p in family.pairs]
-    np.savez_compressed(
-        path,
-        keys=np.array([f.id for f in families]),
-        owner=np.repeat(np.arange(len(families)), [len(f.pairs) for f in families]),
-        shapes=np.array([(*p.input.shape, *p.output.shape) for p in pairs], np.uint8),
-        cells=np.concatenate([g.ravel() for p in pairs for g in (p.input, p.output)]),
-    )
-
-
 def read_rearc_folder(folder: Path) -> list[Family]:
     """Re-ARC's own output format: one JSON file a family, a list of {"input", "output"}."""
     found = folder / "tasks" if (folder / "tasks").is_dir() else folder

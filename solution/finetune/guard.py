@@ -21,8 +21,9 @@ from ..arc.view import apply_symmetry
 from .examples import Family
 
 HELD_OUT = tuple(files(__package__).joinpath("held_out.txt").read_text().split())
-"""60 ARC-AGI-1 training tasks whose Re-ARC families never enter the training data of the embedded weights, so that training
-tasks can be scored on: of the tasks that fit 1,024 tokens with their answer, the 60 with the lowest sha256 of their id."""
+"""60 ARC-AGI-1 training tasks whose Re-ARC families `mixture.Recipe` keeps out of training, so that training tasks can be
+scored on (the first embedded weights are older and saw all 400 families): of the tasks that fit 1,024 tokens with their answer,
+the 60 with the lowest sha256 of their id."""
 
 
 class ContaminationError(InputError):

@@ -156,12 +156,8 @@ class Recipe:
         """Read and check everything. Raises `InputError` for sources that cannot be read or may not be used."""
         parts, guard = [], Guard.standard()
         if self.examples > 0:
-            parts.append(
-                (
-                    self.examples,
-                    Examples(" + ".join(d if d in PUBLIC_SETS else Path(d).name for d in self.data), self._families(guard)),
-                )
-            )
+            name = " + ".join(d if d in PUBLIC_SETS else Path(d).name for d in self.data)
+            parts.append((self.examples, Examples(name, self._families(guard))))
         if self.generators > 0:
             parts.append((self.generators, Generated()))
         if self.composer > 0:

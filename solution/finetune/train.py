@@ -32,13 +32,14 @@ from ..models.lean import can_compute, llama_logits
 from ..models.load import read_llama
 from ..models.nf4 import nf4_round_trip
 from ..models.rotary import GridRotary
+from ..weights.pack import COUNTERS
 from .batches import Batch, BatchStream
 from .folders import recover, write_whole
 from .mixture import Mixture
 from .settings import HEAD_DIM, Settings
 from .throughput import peak_flops, training_flops
 
-STATE, WEIGHTS, COUNTERS = "training_state.safetensors", "model.safetensors", "training_state.json"
+STATE, WEIGHTS = "training_state.safetensors", "model.safetensors"
 
 
 def learning_rate_scale(step: int, progress: float, warmup: int, decay: float) -> float:
@@ -96,10 +97,8 @@ def start_model(settings: Settings, folder: Path | None) -> LlamaForCausalLM:
         raise ValueError(f"{folder} was trained with {scheme} positions, not {settings.positions}")
     model = read_llama(folder, torch.float32, settings.positions)
     config = model.config
-    found, wanted = (
-        (x.hidden_size, x.num_hidden_layers, x.intermediate_size) if x is config else (x.hidden, x.layers, x.intermediate)
-        for x in (config, settings)
-    )
+    found = config.hidden_size, config.num_hidden_layers, config.intermediate_size
+    wanted = settings.hidden, settings.layers, settings.intermediate
     if found != wanted:
         raise ValueError(f"{folder} holds {found[1]} layers of {found[0]} with feed-forward {found[2]}, not {wanted[1]} of "
                          f"{wanted[0]} with {wanted[2]}: give --hidden, --layers and --intermediate")  # fmt: skip
@@ -213,6 +212,13 @@ class Trainer:
 
         write_whole(folder, fill)
 
+    def try_to_save(self, folder: Path) -> None:
+        """`save`, where a full disk costs a line and not the run."""
+        try:
+            self.save(folder)
+        except (OSError, SafetensorError) as error:
+            print(f"{folder} could not be written, the training goes on: {error}", file=sys.stderr, flush=True)
+
     @torch.no_grad()
     def refresh_weights(self, round_to_nf4: bool) -> None:
         """Masters -> the bf16 weights of the forward pass; the gradient at the rounded ones goes to the masters as it is."""
@@ -286,7 +292,7 @@ def train(settings: Settings, build: Callable[[], Mixture], recipe: dict | None 
         if settings.decay and progress >= 1 - settings.decay and not decaying:
             decaying = True
             if not (out / "stable").exists():
-                trainer.save(out / "stable")
+                trainer.try_to_save(out / "stable")
         scale = learning_rate_scale(trainer.steps, progress, settings.warmup, settings.decay)
         meter.add(batch, trainer.step(batch.to(settings.device), scale, settings.quantization_aware and decaying))
         trainer.data_state = stream.state
@@ -295,10 +301,7 @@ def train(settings: Settings, build: Callable[[], Mixture], recipe: dict | None 
             if settings.device == "cpu" and os.name == "posix":
                 ctypes.CDLL(None).malloc_trim(0)  # varying shapes fragment the heap by gigabytes otherwise
         if time.monotonic() - last_save > 60 * settings.checkpoint_minutes:
-            try:
-                trainer.save(out / "latest")
-            except (OSError, SafetensorError) as error:
-                print(f"the checkpoint could not be written, the training goes on: {error}", file=sys.stderr, flush=True)
+            trainer.try_to_save(out / "latest")
             last_save = time.monotonic()
     trainer.save(out / "final")
     return meter.row

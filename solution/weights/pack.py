@@ -9,11 +9,14 @@ from ..codec.tokenizer import write_tokenizer
 from ..models.manifest import WeightsError, describe_files
 from ..models.nf4 import is_quantized_name, quantize_folder, read_dense
 
+COUNTERS, DETAILS = "training_state.json", "entry_details.json"
+"""What `solution.finetune` leaves beside trained weights: its counters and settings; parts of the entry."""
+
 
 def pack_folder(source: Path, target: Path, name: str, role: str, details: dict) -> dict:
     """Quantize the dense Llama in `source` to NF4 in `target`, with tokenizer, and return its manifest entry.
 
-    What the source says of itself (`entry_details.json`, or its training state's position scheme) goes into the entry;
+    What the source says of itself (`said_by`) goes into the entry;
     `details` overrides or adds to that: training, scores, licence, position_scheme. The files' hashes are those of `target`
     as written. Raises `WeightsError` where the source is not a Llama or holds NaN or infinity.
     """
@@ -47,9 +50,9 @@ def pack_folder(source: Path, target: Path, name: str, role: str, details: dict)
 def said_by(source: Path) -> dict:
     """The parts of an entry that a folder written by `solution.finetune` brings along."""
     said = {}
-    if (source / "training_state.json").is_file():
-        counters = json.loads((source / "training_state.json").read_text())
+    if (source / COUNTERS).is_file():
+        counters = json.loads((source / COUNTERS).read_text())
         said["position_scheme"] = counters["settings"].get("positions", "grid")
-    if (source / "entry_details.json").is_file():
-        said |= json.loads((source / "entry_details.json").read_text())
+    if (source / DETAILS).is_file():
+        said |= json.loads((source / DETAILS).read_text())
     return said
