@@ -47,6 +47,8 @@ class Arc16:
     end_id = END
     pad_id = PAD
     max_answer_tokens = MAX_ANSWER_TOKENS
+    num_tokens = staticmethod(num_tokens)
+    task_tokens = staticmethod(task_tokens)
 
     def __init__(self, position_scheme: str):
         if position_scheme not in POSITION_SCHEMES:
@@ -130,6 +132,10 @@ class Arc16:
         if widths[0] > MAX_SIDE or len(widths) > MAX_SIDE:
             return Decoded(None, "oversized")
         return Decoded(as_grid(ids.reshape(len(widths), -1)[:, :-1]))
+
+    def answer_check(self, rows: int) -> "AnswerCheck":
+        """What tells hopeless answers of a batch of so many rows early."""
+        return AnswerCheck(rows)
 
 
 class AnswerCheck:
