@@ -28,11 +28,13 @@ def pytest_collection_modifyitems(config, items):
 torch.set_num_threads(1)  # two threads stall each other wherever anything else runs (experiment log, 2)
 
 
-def random_model(scheme: str = "grid", seed: int = 0, kv_heads: int = 2, dtype=torch.float32, rank: int = 4) -> AdaptedModel:
+def random_model(
+    scheme: str = "grid", seed: int = 0, kv_heads: int = 2, dtype=torch.float32, rank: int = 4, inner: int = 96
+) -> AdaptedModel:
     """A Llama of random weights with a random, non-zero adapter."""
     torch.manual_seed(seed)
     config = LlamaConfig(
-        vocab_size=VOCABULARY_SIZE, hidden_size=64, intermediate_size=96, num_hidden_layers=3, num_attention_heads=4,
+        vocab_size=VOCABULARY_SIZE, hidden_size=64, intermediate_size=inner, num_hidden_layers=3, num_attention_heads=4,
         num_key_value_heads=kv_heads, head_dim=16, max_position_embeddings=4096, tie_word_embeddings=True, pad_token_id=PAD,
         eos_token_id=END, bos_token_id=None, initializer_range=0.3,
     )  # fmt: skip
@@ -41,10 +43,15 @@ def random_model(scheme: str = "grid", seed: int = 0, kv_heads: int = 2, dtype=t
         lm.model.rotary_emb = GridRotary(16)
     wrapped = get_peft_model(lm, peft_config(LoraShape(rank=rank, alpha=rank)), autocast_adapter_dtype=False)
     model = AdaptedModel(wrapped, Arc16(scheme), torch.device("cpu"), dtype)
+    randomise(model)
+    return model
+
+
+def randomise(model: AdaptedModel) -> None:
+    """A random, non-zero adapter."""
     with torch.no_grad():
         for parameter in model.trainable:
             parameter.normal_(0, 0.1)
-    return model
 
 
 def give_prefix(model: AdaptedModel, rows: int) -> None:

@@ -19,6 +19,7 @@ from safetensors.torch import save_file
 from solution.arc.load import load_challenges, public_evaluation, public_training
 from solution.arc.submission import validate_submission
 from solution.arc.task import to_rows
+from solution.codec.arc16 import Arc16
 from solution.driver.clock import Clock, format_seconds, parse_duration
 from solution.driver.journal import Journal, JournalBusy, Result, read_lines, result_from_json, result_to_json
 from solution.driver.run import SICK_AFTER
@@ -30,7 +31,7 @@ ROOT = Path(__file__).parents[1]
 
 def smallest_training_tasks(count):
     tasks, solutions = public_training()
-    chosen = sorted(tasks.tasks.values(), key=lambda t: task_size(t).prompt_tokens)[:count]
+    chosen = sorted(tasks.tasks.values(), key=lambda t: task_size(t, Arc16("grid")).prompt_tokens)[:count]
     return {t.id: t for t in chosen}, {t.id: solutions[t.id] for t in chosen}
 
 
@@ -205,7 +206,7 @@ def in_process(tmp_path):
     def start(break_job, devices=("cpu:0", "cpu:1")):
         folder = tmp_path / f"run-{len(list(tmp_path.iterdir()))}"
         journal = Journal(folder / "journal.jsonl", {"test": 1})
-        sizes = {n: task_size(t) for n, t in challenges.tasks.items()}
+        sizes = {n: task_size(t, Arc16("grid")) for n, t in challenges.tasks.items()}
         setup = Setup(
             challenges, solutions, sizes, preset, Board(challenges, preset.select), journal, tmp_path / "s.json", Clock(600)
         )

@@ -2,23 +2,34 @@
 
 import json
 import shutil
+import subprocess
+import sys
+from dataclasses import replace
+from types import SimpleNamespace
 
 import bitsandbytes.functional
 import numpy as np
 import pytest
 import torch
+from peft import get_peft_model
+from safetensors.torch import save_file
 from transformers import AutoModelForCausalLM, PreTrainedTokenizerFast
 
 from solution.codec.arc16 import END, Arc16
-from solution.models.adapted import NonFiniteError, merged_weight
-from solution.models.load import load
-from solution.models.manifest import ENTRY_FILE, MANIFEST, WeightsError, default_weights, find_weights, read_manifest
-from solution.models.nf4 import is_quantized_name, nf4_round_trip, read_dense
+from solution.decode.greedy import greedy
+from solution.decode.reference import greedy_one
+from solution.models import adapted
+from solution.models.adapted import AdaptedModel, NonFiniteError, lora_layers, merged_weight
+from solution.models.dense import DenseLlama
+from solution.models.load import load, peft_config
+from solution.models.manifest import ENTRY_FILE, MANIFEST, WeightsError, WeightSet, default_weights, find_weights, read_manifest
+from solution.models.nf4 import dense_weight, is_4_bit, is_quantized_name, nf4_round_trip, read_dense
 from solution.models.settings import LoraShape
-from solution.ttt.train import collate
+from solution.ttt.settings import DataConfig, TrainConfig
+from solution.ttt.train import collate, train
 from solution.weights.pack import pack_folder
 
-from .conftest import give_prefix, random_model
+from .conftest import give_prefix, random_model, randomise
 from .test_codec import random_task
 
 CPU = torch.device("cpu")
@@ -77,7 +88,7 @@ def test_unpinned_weights_are_refused(folder):
     entry = json.loads((folder / ENTRY_FILE).read_text())
     entry["files"][0]["sha256"] = None
     (folder / ENTRY_FILE).write_text(json.dumps(entry))
-    with pytest.raises(WeightsError, match="pin it first"):
+    with pytest.raises(WeightsError, match="solution.weights pin arc-llama-s"):
         find_weights(str(folder)).verify()
 
 
@@ -200,3 +211,118 @@ def test_manifest_is_what_the_package_ships():
     entry = default_weights("cpu").entry
     assert entry["parameters"] <= 12_000_000 and "training" in entry and "scores" in entry
     assert (MANIFEST.parent / entry["folder"]).is_dir()
+
+
+@pytest.mark.parametrize("kv_heads", [1, 2, 4])
+def test_decoding_from_4_bit_weights_gives_what_merged_weights_give(tmp_path, kv_heads):
+    """`Unmerged` against `Merged`, and both against the library's own 4-bit model."""
+    lm = random_model("sequential", kv_heads=kv_heads, inner=128).peft_model.unload()  # 96: bitsandbytes errs on a CPU
+    (tmp_path / "dense").mkdir()
+    lm.save_pretrained(tmp_path / "dense")
+    entry = pack_folder(tmp_path / "dense", tmp_path / "packed", "x", "", {"position_scheme": "sequential"})
+    weights = WeightSet(entry, tmp_path / "packed")
+    packed = load(weights, CPU, LoraShape(rank=4), dtype=torch.float32, in_4_bits=True)
+    dense = load(weights, CPU, LoraShape(rank=4), dtype=torch.float32)
+    assert sum(is_4_bit(layer.base_layer.weight) for layer in lora_layers(packed.lm).values()) == 21
+    randomise(packed)
+    dense.load_adapter(packed.adapter())
+    rng = np.random.default_rng(0)
+    prompts = [packed.codec.encode(random_task(rng, 2, 5).without_answers()) for _ in range(3)]
+    limits = [12, 20, 9]
+    texts = [
+        greedy(llama, packed.codec, prompts, limits)
+        for llama in (DenseLlama(packed, merged=False), DenseLlama(packed), DenseLlama(dense))
+    ]
+    for one, two, three in zip(*texts):
+        assert np.array_equal(one.ids, two.ids) and np.array_equal(one.ids, three.ids)
+        assert one.log_prob == pytest.approx(two.log_prob, rel=1e-4) == pytest.approx(three.log_prob, rel=1e-4)
+    plain = [greedy_one(packed, prompt, limit) for prompt, limit in zip(prompts, limits)]
+    assert all(np.array_equal(p.ids[: len(one.ids)], one.ids) for p, one in zip(plain, texts[0]))
+    before = DenseLlama(packed, adapter=False, merged=False).prefill(
+        torch.zeros(1, 4, dtype=torch.int64), torch.arange(4)[None], [4]
+    )
+    assert torch.allclose(
+        before,
+        DenseLlama(dense, adapter=False).prefill(torch.zeros(1, 4, dtype=torch.int64), torch.arange(4)[None], [4]),
+        atol=1e-4,
+    )
+
+
+def test_trained_embeddings_belong_to_the_adapter_and_reset_with_it(tmp_path):
+    lm = random_model("sequential").peft_model.unload()
+    wrapped = get_peft_model(lm, peft_config(LoraShape(rank=4)), autocast_adapter_dtype=False)
+    base = lm.model.embed_tokens.weight.detach().clone()
+    model = AdaptedModel(wrapped, Arc16("sequential"), CPU, torch.float32, embeddings=True)
+    assert torch.equal(model.tables["embed_tokens"], base) and torch.equal(model.tables["lm_head"], base)
+    task = random_task(np.random.default_rng(0), 2, 4)
+    config = TrainConfig(steps=3, batch_size=1, learning_rate=1e-2, embedding_learning_rate=1e-3)
+    train(model, [task, task, task], DataConfig(), config, 0)
+    moved = {name: (table - base).abs().max().item() for name, table in model.tables.items()}
+    assert all(1e-4 < value < 4e-3 for value in moved.values())  # AdamW moves by about its own learning rate a step
+    assert torch.equal(lm.model.embed_tokens.weight, base)
+    prompt = model.codec.encode(task.without_answers())
+    after = greedy(DenseLlama(model), model.codec, [prompt], [8])[0]
+    assert np.array_equal(after.ids, greedy_one(model, prompt, 8).ids[: len(after.ids)])
+    stored = model.adapter()
+    model.reset()
+    assert torch.equal(model.tables["embed_tokens"], base) and torch.equal(model.tables["lm_head"], base)
+    model.load_adapter(stored)
+    assert (model.tables["lm_head"] - base).abs().max().item() == pytest.approx(moved["lm_head"])
+    frozen = train(model, [task], DataConfig(), replace(config, embedding_learning_rate=0.0), 0)
+    assert frozen.steps and torch.equal(model.tables["embed_tokens"], base)
+
+
+def test_loss_of_a_large_vocabulary_in_parts_is_the_whole_loss(monkeypatch):
+    model = random_model("sequential", kv_heads=2)
+    rng = np.random.default_rng(3)
+    prompt = model.codec.encode(random_task(rng, 2, 6), answer=True)
+    ids, positions = torch.from_numpy(prompt.ids)[None], torch.from_numpy(prompt.positions)[None]
+    where = torch.ones_like(ids, dtype=torch.bool)
+    found = []
+    for at_once in (adapted.LOGITS_AT_ONCE, 16 * 7):
+        monkeypatch.setattr(adapted, "LOGITS_AT_ONCE", at_once)
+        loss = model.loss(ids, positions, where, ids.flatten())
+        loss.backward()
+        found.append((loss.detach(), [p.grad.clone() for p in model.trainable]))
+        for p in model.trainable:
+            p.grad = None
+    (whole, gradients), (parts, others) = found
+    assert torch.allclose(whole, parts) and all(torch.allclose(a, b, atol=1e-6) for a, b in zip(gradients, others))
+
+
+def test_reading_4_bits_needs_no_bitsandbytes(tmp_path):
+    """Double quantization included, as the published checkpoints have it."""
+    import bitsandbytes.functional as bnb
+
+    weight = torch.randn(96, 128)
+    for nested in (False, True):
+        packed, state = bnb.quantize_4bit(weight, blocksize=64, quant_type="nf4", compress_statistics=nested)
+        tensors = {"a.weight": packed} | {f"a.weight.{k}": v for k, v in state.as_dict(packed=True).items()}
+        save_file(tensors, tmp_path / "model.safetensors")
+        ours = read_dense(tmp_path, torch.float32)["a.weight"]
+        assert torch.allclose(ours, bnb.dequantize_4bit(packed, state), atol=1e-6)
+        assert torch.allclose(ours, dense_weight(SimpleNamespace(data=packed, quant_state=state, device=CPU)), atol=1e-6)
+    code = "import sys; sys.modules['bitsandbytes'] = None; import solution.driver.setup; print('starts')"
+    found = subprocess.run([sys.executable, "-c", code], capture_output=True, text=True, cwd=MANIFEST.parent)
+    assert found.stdout == "starts\n", found.stderr
+
+
+def test_a_named_entry_takes_its_files_from_another_folder(folder, tmp_path):
+    entry = json.loads((folder / ENTRY_FILE).read_text())
+    files = [f | {"size": None, "sha256": None} for f in entry["files"]]
+    manifest = tmp_path / "manifest.json"
+    listed = {k: v for k, v in entry.items() if k != "folder"} | {"files": files, "name": "far", "source": "a public place"}
+    manifest.write_text(json.dumps({"weights": [listed]}))
+    with pytest.raises(WeightsError, match="get them from a public place and give far=FOLDER"):
+        find_weights("far", manifest)
+    weights = find_weights(f"far={folder}", manifest)
+    with pytest.raises(WeightsError, match="--allow-unpinned"):
+        weights.verify()
+    replace(weights, allow_unpinned=True).verify()
+    assert len(weights.fingerprint) == 64
+    (folder / ENTRY_FILE).unlink()
+    with pytest.raises(WeightsError, match="solution.weights pin NAME"):
+        find_weights(str(folder), manifest)
+    (folder / "model-extra.safetensors").write_bytes(b"")
+    with pytest.raises(WeightsError, match="model-extra.safetensors is not in its manifest entry"):
+        replace(weights, allow_unpinned=True).verify()

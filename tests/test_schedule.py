@@ -9,7 +9,7 @@ from solution.preset import DEFAULT, PRESETS
 from solution.schedule.allocate import SAFETY, base_jobs, exhausted, next_job
 from solution.schedule.cost import FIRST_GUESS, CostModel
 from solution.schedule.job import MAX_ATTEMPTS, STAGES, Job, Progress, Record, TaskSize
-from solution.schedule.plan import planned_shares
+from solution.schedule.plan import planned_run
 
 
 def sizes(count=30, seed=0):
@@ -165,8 +165,8 @@ def test_cut_jobs_count_as_not_done():
 
 def test_planned_shares_add_up_and_follow_the_budget():
     cost = CostModel(sizes(), DEFAULT)
-    whole = planned_shares(cost, DEFAULT, ["cpu:0", "cpu:1"], 1e9)
+    whole = planned_run(cost, DEFAULT, ["cpu:0", "cpu:1"], 1e9).shares
     assert set(whole) == set(STAGES) and sum(whole.values()) == pytest.approx(1)
     assert whole["ttt"] > whole["base"] > 0
-    short = planned_shares(cost, DEFAULT, ["cpu:0", "cpu:1"], 10)
-    assert short["base"] > whole["base"] and sum(planned_shares(cost, DEFAULT, ["cpu:0"], 0).values()) == 0
+    short = planned_run(cost, DEFAULT, ["cpu:0", "cpu:1"], 10).shares
+    assert short["base"] > whole["base"] and sum(planned_run(cost, DEFAULT, ["cpu:0"], 0).shares.values()) == 0

@@ -34,8 +34,8 @@ def test_leave_one_out_holds_out_each_demonstration_once():
 
 def test_leave_two_out_fills_up_only_after_all_of_leave_one_out():
     task = random_task(np.random.default_rng(1), 4)
-    assert Counter(len(i.train) for i in build(task, PLAIN, 0)) == {3: 4, 2: 12}
-    capped = build(task, DataConfig(transformations="none", permutations=0, max_items=10), 0)
+    assert Counter(len(i.train) for i in build(task, PLAIN, CODEC, 0)) == {3: 4, 2: 12}
+    capped = build(task, DataConfig(transformations="none", permutations=0, max_items=10), CODEC, 0)
     assert Counter(len(i.train) for i in capped) == {3: 4, 2: 6}
 
 
@@ -46,12 +46,12 @@ def test_items_are_different_short_enough_capped_and_never_show_the_test(transfo
     for _ in range(5):
         task = random_task(rng, 3, 6)
         unknown = Task(task.id, task.train, (Pair(task.test[0].input),))
-        items = build(unknown, config, 0)
+        items = build(unknown, config, CODEC, 0)
         assert 0 < len(items) <= 60 and len(set((i.train, i.test) for i in items)) == len(items)
         assert all(len(CODEC.encode(i, answer=True)) <= 400 for i in items)
         other = Task(task.id, task.train, (Pair(random_task(rng, 1, 6).test[0].input),))
-        assert build(other, config, 0) == items  # test inputs are never looked at
-        assert build(unknown, config, 1) != items
+        assert build(other, config, CODEC, 0) == items  # test inputs are never looked at
+        assert build(unknown, config, CODEC, 1) != items
 
 
 def test_symmetries_apply_to_demonstrations_and_held_out_pair_alike():
@@ -59,15 +59,15 @@ def test_symmetries_apply_to_demonstrations_and_held_out_pair_alike():
     from solution.arc.task import as_grid
 
     task = Task("t", tuple(Pair(as_grid(g), as_grid(g)) for g in grids), (Pair(as_grid([[1]])),))
-    items = build(task, DataConfig(transformations="symmetries", permutations=0), 0)
+    items = build(task, DataConfig(transformations="symmetries", permutations=0), CODEC, 0)
     assert len(items) == 16
     assert all(p.input.shape == p.output.shape and (p.input == p.output).all() for i in items for p in (*i.train, *i.test))
 
 
 def test_permuted_items_exchange_colours_but_keep_zero():
     task = random_task(np.random.default_rng(3), 2, 8)
-    base = build(task, DataConfig(transformations="none", permutations=0), 0)
-    items = build(task, DataConfig(transformations="none", permutations=6), 0)
+    base = build(task, DataConfig(transformations="none", permutations=0), CODEC, 0)
+    items = build(task, DataConfig(transformations="none", permutations=6), CODEC, 0)
     assert len(items) > 2 * len(base)
     zeros = Counter((p.input == 0).sum() for p in task.train)
     for item in items:
@@ -76,9 +76,9 @@ def test_permuted_items_exchange_colours_but_keep_zero():
 
 def test_end_to_end_shows_no_demonstration_and_one_demonstration_still_trains():
     task = random_task(np.random.default_rng(4), 3)
-    items = build(task, DataConfig(kind="end_to_end", transformations="none", permutations=0), 0)
+    items = build(task, DataConfig(kind="end_to_end", transformations="none", permutations=0), CODEC, 0)
     assert [len(i.train) for i in items] == [0, 0, 0] and {i.test[0] for i in items} == set(task.train)
-    alone = build(random_task(np.random.default_rng(5), 1), PLAIN, 0)
+    alone = build(random_task(np.random.default_rng(5), 1), PLAIN, CODEC, 0)
     assert len(alone) == 1 and alone[0].train == ()
 
 
@@ -97,7 +97,7 @@ def test_loss_is_on_outputs_from_the_second_pair_on():
 @pytest.mark.slow
 def test_d_ttt_of_the_public_evaluation_set_reaches_its_cap_as_in_the_paper():
     tasks = public_evaluation()[0].tasks.values()
-    sizes = [len(build(t, DataConfig(transformations="paper"), 0)) for t in tasks]
+    sizes = [len(build(t, DataConfig(transformations="paper"), CODEC, 0)) for t in tasks]
     assert max(sizes) <= 250 and sum(s == 250 for s in sizes) > 100 and min(sizes) >= 1
 
 
@@ -127,7 +127,7 @@ def test_flat_means_no_better_than_before_or_low_enough():
 
 def setting():
     task = random_task(np.random.default_rng(11), 3, 4)
-    return random_model(rank=8), build(task, DataConfig(), 0)
+    return random_model(rank=8), build(task, DataConfig(), CODEC, 0)
 
 
 def test_training_learns_touches_only_the_adapter_and_repeats_itself():
@@ -158,13 +158,13 @@ def test_joint_items_are_views_of_every_task_that_fits_and_never_show_a_test():
     rng = np.random.default_rng(7)
     tasks = [Task(str(k), t.train, t.test) for k, t in enumerate(random_task(rng, 3, side) for side in (3, 4, 5, 28))]
     config = JointConfig(passes=20, max_tokens=100)
-    items = joint_items(tasks, config, 0)
+    items = joint_items(tasks, config, CODEC, 0)
     assert set(Counter(item.id for item in items).values()) <= set(range(1, 21)) and len(items) >= 40
     assert {len(item.train) for item in items} == {1, 2} and all(len(CODEC.encode(i, answer=True)) <= 100 for i in items)
     shapes = {t.id: {tuple(sorted(p.input.shape)) for p in t.train} for t in tasks}
     assert all(tuple(sorted(p.input.shape)) in shapes[i.id] for i in items for p in (*i.train, *i.test))
     hidden = [Task(t.id, t.train, (Pair(random_task(rng, 1, 6).test[0].input),)) for t in tasks]
-    assert joint_items(hidden, config, 0) == items and joint_items(tasks, config, 1) != items
+    assert joint_items(hidden, config, CODEC, 0) == items and joint_items(tasks, config, CODEC, 1) != items
 
 
 def test_training_goes_on_from_a_given_adapter_and_its_rate_follows_the_clock():

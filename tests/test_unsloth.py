@@ -182,7 +182,7 @@ def measure(backend: str, device_name: str, out: str) -> None:
         return found
 
     def training(model):
-        items = build(tasks[0], DataConfig(transformations="symmetries", permutations=0), 0)
+        items = build(tasks[0], DataConfig(transformations="symmetries", permutations=0), model.codec, 0)
         return train(model, items, DataConfig(), TrainConfig(steps=3, batch_size=2, learning_rate=3e-3), 0).losses
 
     model = loaded(weights)

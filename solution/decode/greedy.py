@@ -12,7 +12,7 @@ from dataclasses import dataclass
 import numpy as np
 import torch
 
-from ..codec.arc16 import AnswerCheck, Arc16
+from ..codec.codec import Codec
 from ..codec.prompt import Decoded, Prompt
 from ..models.adapted import NonFiniteError
 from ..models.dense import Cache, DenseLlama
@@ -35,7 +35,7 @@ class Generation:
 
 def greedy(
     llama: DenseLlama,
-    codec: Arc16,
+    codec: Codec,
     prompts: list[Prompt],
     max_new_tokens: list[int],
     out_of_time: Callable[[], bool] = lambda: False,
@@ -64,7 +64,7 @@ def greedy(
     written = np.zeros((rows, limit), np.int64)
     counts = np.zeros(rows, np.int64)
     log_probs = np.zeros(rows)
-    check = AnswerCheck(rows)
+    check = codec.answer_check(rows)
     alive = np.arange(rows)
     cut = np.zeros(rows, bool)
     for count in range(limit):

@@ -12,7 +12,7 @@ import numpy as np
 
 from ..arc.task import Task
 from ..arc.view import View, random_colours, random_order
-from ..codec.arc16 import Arc16, num_tokens
+from ..codec.codec import Codec
 from ..codec.prompt import Prompt
 from ..models.dense import DenseLlama
 from .candidate import Candidate
@@ -46,7 +46,7 @@ def plan_view(task: Task, number: int, config: DecodeConfig, seed: int) -> View:
 
 
 def view_prompt(
-    task: Task, test_index: int, view: View, number: int, config: DecodeConfig, codec: Arc16, prefix: range = range(0)
+    task: Task, test_index: int, view: View, number: int, config: DecodeConfig, codec: Codec, prefix: range = range(0)
 ) -> Prompt:
     """The prompt of one test input in one view; `number` is the view's, which decides what is left out."""
     shown = view.apply(task.only_test(test_index))
@@ -62,21 +62,21 @@ def view_prompt(
         train.pop()
 
 
-def answer_limit(task: Task, test_index: int, codec: Arc16) -> int:
+def answer_limit(task: Task, test_index: int, codec: Codec) -> int:
     """The most tokens worth decoding for a test input: half as much again as its demonstrations suggest.
 
     They suggest the longest of their outputs, and their greatest growth from input to output times the test input. A
     model that has lost its way would otherwise write 30 rows of 30.
     """
-    longest = max(num_tokens(p.output) for p in task.train)
-    growth = max(num_tokens(p.output) / num_tokens(p.input) for p in task.train)
-    suggested = max(longest, growth * num_tokens(task.test[test_index].input))
+    longest = max(codec.num_tokens(p.output) for p in task.train)
+    growth = max(codec.num_tokens(p.output) / codec.num_tokens(p.input) for p in task.train)
+    suggested = max(longest, growth * codec.num_tokens(task.test[test_index].input))
     return min(codec.max_answer_tokens, int(1.5 * suggested) + 16)
 
 
 def decode_views(
     llama: DenseLlama,
-    codec: Arc16,
+    codec: Codec,
     views: list[tuple[Task, int, View]],
     config: DecodeConfig,
     source: str,

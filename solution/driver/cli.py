@@ -57,6 +57,7 @@ def parser() -> argparse.ArgumentParser:
     add("--output", metavar="PATH", type=Path, default=output, help="submission file (%(default)s)")
     add("--budget", metavar="TIME", default="11h30m" if on_kaggle else "15m", help="wall clock from process start (%(default)s)")
     add("--weights", metavar="NAME_OR_DIR", help="an entry of weights_manifest.json, or a folder with its own entry")
+    add("--allow-unpinned", action="store_true", help="use weights whose sha256 the manifest does not know")
     add("--preset", choices=PRESETS, default="default", help="a named set of every hyperparameter (%(default)s)")
     add("--devices", default="auto", help="auto, cpu, cpu:2 (two workers), cuda:0,cuda:1 (%(default)s)")
     add("--backend", choices=("auto", "transformers", "unsloth"), default="auto", help="auto: unsloth on CUDA where installed")
@@ -116,16 +117,21 @@ def main(arguments: list[str] | None = None) -> int:
         print(f"submission.py: {error}", file=sys.stderr)
         return 2
     clock.watch()
-    from .devices import choose_backend, worker_devices  # imports torch: seconds, so only now
-
+    rerun = bool(os.environ.get("KAGGLE_IS_COMPETITION_RERUN"))
     try:
-        names = worker_devices(options.devices)
+        from .devices import choose_backend, worker_devices  # imports torch: seconds, so only now
+
+        names, notes = worker_devices(options.devices, rerun)
         backend, reason = choose_backend(options.backend, names)
+        for note in (*notes, *filter(None, [reason])):
+            print(note, file=sys.stderr)
+        from .setup import start  # imports transformers, which Unsloth has to come before
+        from .startup import Attempt
     except InputError as error:
         print(f"submission.py: {error}", file=sys.stderr)
         return 2
-    if reason:
-        print(reason, file=sys.stderr)
-    from .setup import start  # imports transformers, which Unsloth has to come before
-
-    return start(options, found, chosen, clock, names, backend)
+    except ImportError as error:
+        print(f"submission.py: a package is missing or broken ({error}): pip install -r requirements.txt; on Kaggle attach the "
+              "wheels dataset", file=sys.stderr)  # fmt: skip
+        return 0 if rerun else 2  # in the rerun an error would be no better than the placeholders that are written
+    return start(options, found, chosen, clock, Attempt(options.weights, tuple(names), backend), rerun)

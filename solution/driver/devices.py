@@ -11,15 +11,30 @@ import torch
 from ..arc.load import InputError
 
 
-def worker_devices(text: str) -> list[str]:
-    """Names such as "cpu:0", "cpu:1", "cuda:0", one per worker. Raises `InputError` for a device that is not there.
+def worker_devices(text: str, rerun: bool = False) -> tuple[list[str], list[str]]:
+    """Names such as "cpu:0", "cpu:1", "cuda:0", one per worker, and lines on what cannot be used.
 
-    "auto": every usable CUDA device, else one CPU worker a core: two workers of one thread each did more work than one
-    worker of two threads beside other load (experiment log, 2). "cpu": one worker; "cpu:2": two.
+    "auto": every CUDA device, else one CPU worker a core: two workers of one thread each did more work than one worker of two
+    threads beside other load (experiment log, 2). "cpu": one worker; "cpu:2": two.
+    Raises `InputError` for a device that is not there, or is there and runs nothing: too old for this torch, or taken by
+    others. In the competition rerun (`rerun`) whatever works is used instead.
     """
+    names = _asked_for(text)
+    faults = {name: fault for name in names if name.startswith("cuda") and (fault := _fault(int(name[5:])))}
+    if faults and not rerun:
+        name, fault = next(iter(faults.items()))
+        raise InputError(f"{name} cannot be used ({fault}): choose another accelerator, or --devices without it")
+    usable = [name for name in names if name not in faults] or _cpu_workers()
+    return usable, [f"{name} cannot be used ({fault}): going on with {', '.join(usable)}" for name, fault in faults.items()]
+
+
+def _cpu_workers() -> list[str]:
+    return [f"cpu:{i}" for i in range(cores())]
+
+
+def _asked_for(text: str) -> list[str]:
     if text == "auto":
-        usable = [f"cuda:{i}" for i in range(torch.cuda.device_count()) if _usable(i)]
-        return usable or [f"cpu:{i}" for i in range(cores())]
+        return [f"cuda:{i}" for i in range(torch.cuda.device_count())] or _cpu_workers()
     names = []
     for part in text.split(","):
         if match := re.fullmatch(r"cpu(?::(\d+))?", part):
@@ -68,9 +83,14 @@ def choose_backend(wanted: str, names: list[str]) -> tuple[str, str | None]:
     return "unsloth", None
 
 
-def _usable(index: int) -> bool:
-    """Whether a kernel really runs there: a device too old for this torch build is listed but fails (kaggle.md, GPUs)."""
+def _fault(index: int) -> str | None:
+    """Why no kernel runs on a CUDA device, or None where one does: a device too old for this torch build is listed but fails
+    (kaggle.md, GPUs)."""
     try:
-        return bool(torch.ones(8, device=f"cuda:{index}").sum().item() == 8)
-    except RuntimeError:
-        return False
+        if torch.ones(8, device=f"cuda:{index}").sum().item() == 8:
+            return None
+        return "it computes wrongly"
+    except RuntimeError as error:
+        major, minor = torch.cuda.get_device_capability(index)
+        first = str(error).splitlines()[0] if str(error) else type(error).__name__
+        return f"{torch.cuda.get_device_name(index)}, capability {major}.{minor}: {first}"

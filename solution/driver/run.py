@@ -36,7 +36,8 @@ LAST_WAIT = 0.5
 
 @dataclass
 class Setup:
-    """Everything that a run needs, loaded and checked. `answered` are the tasks to solve, the others get placeholders."""
+    """Everything that a run needs, loaded and checked. `sizes` are the tasks to solve, the others get placeholders. `speed`:
+    token-passes a second by a first timing."""
 
     challenges: Challenges
     solutions: Solutions | None
@@ -46,6 +47,7 @@ class Setup:
     journal: Journal
     output: Path
     clock: Clock
+    speed: float
     progress: Progress = field(default_factory=Progress)
 
 
@@ -70,7 +72,7 @@ def replay(setup: Setup, joint_adapter: bool) -> None:
 
 def run(setup: Setup, workers: list[Worker], finished: queue.Queue) -> Outcome:
     """Keep every worker busy until nothing is left to do or the time is; return with the submission file written."""
-    cost = CostModel(setup.sizes, setup.preset)
+    cost = CostModel(setup.sizes, setup.preset, setup.speed)
     for record in (r.record for r in setup.journal.results):
         if record.ok and not record.cut:
             cost.observe(record.job, record.device, record.seconds)

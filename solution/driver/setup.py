@@ -17,23 +17,22 @@ import numpy as np
 
 from ..arc.load import InputError
 from ..arc.task import Task, grid_key
-from ..codec.arc16 import num_tokens, task_tokens
+from ..codec.codec import Codec
 from ..models.adapted import NonFiniteError
-from ..models.load import load
-from ..models.manifest import WeightsError, WeightSet, default_weights, find_weights
-from ..preset import PRESETS
+from ..models.manifest import WeightsError, WeightSet
 from ..report.page import write_report
 from ..schedule.cost import CostModel
 from ..schedule.job import TaskSize
-from ..schedule.plan import planned_shares
+from ..schedule.plan import planned_run
 from .board import Board
 from .cli import Input
 from .clock import Clock, format_seconds
-from .devices import threads_per_worker, torch_device
+from .devices import threads_per_worker
 from .journal import Journal
 from .progress import set_up_logging
 from .run import Outcome, Setup, replay, run, write
 from .solve import JOINT, Solver, can_read_adapter
+from .startup import Attempt, get_ready
 from .summary import summary
 from .worker import Worker
 
@@ -43,16 +42,22 @@ REPORT_SECONDS = 1.5
 """Seconds that must be left for the report to be begun; the watchdog ends it all the same where they do not do."""
 
 
-def start(options: argparse.Namespace, found: Input, chosen: list[str], clock: Clock, names: list[str], backend: str) -> int:
+def start(options: argparse.Namespace, found: Input, chosen: list[str], clock: Clock, wanted: Attempt, rerun: bool) -> int:
     """Load, run, report. Exit code 0, or 2 with one line for weights, devices or folders that cannot be used.
 
-    Once models are loaded nothing may cost the submission: whatever goes wrong then is logged, and the file written.
+    In the competition rerun (`rerun`) nothing but the placeholders may come of that, never an error. Once models are loaded
+    nothing may cost the submission at all: whatever goes wrong then is logged, and the file written.
     """
     try:
-        setup, workers, finished, planned = prepare(options, found, chosen, clock, names, backend)
+        setup, workers, finished, planned = prepare(options, found, chosen, clock, wanted, rerun)
     except (InputError, OSError, WeightsError, NonFiniteError) as error:
         print(f"submission.py: {error}", file=sys.stderr)
-        return 2
+        return 0 if rerun else 2
+    except Exception as error:
+        if not rerun:
+            raise
+        print(f"submission.py: nothing could be started ({type(error).__name__}: {error}): placeholders only", file=sys.stderr)
+        return 0
     try:
         conclude(setup, run(setup, workers, finished), planned)
     except Exception as error:
@@ -82,26 +87,22 @@ def conclude(setup: Setup, outcome: Outcome, planned: dict[str, float]) -> None:
 
 
 def prepare(
-    options: argparse.Namespace, found: Input, chosen: list[str], clock: Clock, names: list[str], backend: str
+    options: argparse.Namespace, found: Input, chosen: list[str], clock: Clock, wanted: Attempt, rerun: bool
 ) -> tuple[Setup, list[Worker], queue.Queue, dict[str, float]]:
     """Load and check everything; -> setup, workers, their results' queue, and the share planned for each stage."""
     folder = options.output.with_suffix(".run")
     folder.mkdir(exist_ok=True)
     set_up_logging(options.output.with_suffix(".log"))
-    preset = PRESETS[options.preset]
-    weights = find_weights(options.weights) if options.weights else default_weights(torch_device(names[0]).type)
     num_tasks = len(found.challenges.num_tests)
     log.info("input: %s, %d tasks (%d to solve), budget %s", found.name, num_tasks, len(chosen), format_seconds(clock.budget))
-    log.info("preset: %s", json.dumps(preset.as_dict()))
     for name, fault in found.challenges.faulty.items():
         log.warning("task %s is broken and gets a placeholder: %s", name, fault.reason)
 
-    models = [load(weights, torch_device(name), preset.lora, backend) for name in names]
-    threads = threads_per_worker(names)
-    log.info("weights: %s, verified, %s", weights.name, weights.entry["quantization"])
-    log.info("devices: %s, %d thread(s) each, by %s in %s", ", ".join(names), threads, backend, models[0].dtype)
     tasks = {name: found.challenges.tasks[name] for name in chosen}
-    identity = run_identity(weights, preset.as_dict(), options.seed, tasks, str(models[0].dtype), backend)
+    ready = get_ready(options, tasks, wanted, rerun)
+    preset, names, model = ready.preset, list(ready.names), ready.models[0]
+    log.info("preset: %s", json.dumps(preset.as_dict()))
+    identity = run_identity(ready.weights, preset.as_dict(), options.seed, tasks, str(model.dtype), ready.backend)
     journal = Journal(folder / "journal.jsonl", identity, options.fresh)
     if journal.put_aside:
         log.info("the journal there was another run's, damaged or not wanted, and is now %s", journal.put_aside)
@@ -113,20 +114,24 @@ def prepare(
     # Scored are the tasks to solve: the placeholders of the others would only blur it.
     solutions = {name: found.solutions[name] for name in chosen} if found.solutions and chosen else None
     setup = Setup(
-        found.challenges, solutions, {n: task_size(t) for n, t in tasks.items()}, preset,
-        Board(found.challenges, preset.select), journal, options.output, clock,
+        found.challenges, solutions, {n: task_size(t, model.codec) for n, t in tasks.items()}, preset,
+        Board(found.challenges, preset.select), journal, options.output, clock, ready.speed,
     )  # fmt: skip
     joint_adapter = preset.joint is not None and can_read_adapter(folder / "adapters", JOINT)
     if any(r.record.job.stage == "joint" and r.record.ok for r in journal.results) and not joint_adapter:
         log.warning("the joint adapter of the earlier run cannot be read: it is trained again")
     replay(setup, joint_adapter)
-    planned = planned_shares(CostModel(setup.sizes, preset), preset, names, clock.left() - clock.reserve(len(tasks)))
+    seconds = clock.left() - clock.reserve(len(tasks))
+    planned = planned_run(CostModel(setup.sizes, preset, ready.speed), preset, names, seconds)
+    log.info("estimate from one forward pass: %d of %d tasks answered, %d trained in %s", planned.answered, len(tasks),
+             planned.trained, format_seconds(seconds))  # fmt: skip
     finished: queue.Queue = queue.Queue()
+    threads = threads_per_worker(names)
     workers = [
-        Worker(name, Solver(model, name, tasks, preset, options.seed, folder / "adapters"), finished, threads)
-        for name, model in zip(names, models)
+        Worker(name, Solver(model, name, tasks, preset, options.seed, folder / "adapters", ready.memory), finished, threads)
+        for name, model in zip(names, ready.models)
     ]
-    return setup, workers, finished, planned
+    return setup, workers, finished, planned.shares
 
 
 def run_identity(weights: WeightSet, preset: dict, seed: int, tasks: dict[str, Task], dtype: str, backend: str) -> dict:
@@ -144,13 +149,13 @@ def run_identity(weights: WeightSet, preset: dict, seed: int, tasks: dict[str, T
     return json.loads(json.dumps(identity))
 
 
-def task_size(task: Task) -> TaskSize:
+def task_size(task: Task, codec: Codec) -> TaskSize:
     """The token counts that the cost model works with."""
-    answer = int(np.mean([num_tokens(p.output) for p in task.train])) + 1
+    answer = int(np.mean([codec.num_tokens(p.output) for p in task.train])) + 1
     return TaskSize(
-        prompt_tokens=sum(task_tokens(task.train, test) for test in task.test),
+        prompt_tokens=sum(codec.task_tokens(task.train, test) for test in task.test),
         answer_tokens=answer * len(task.test),
-        item_tokens=sum(num_tokens(p.input) + num_tokens(p.output) + 3 for p in task.train),
+        item_tokens=codec.task_tokens(task.train[:-1], task.train[-1], codec.num_tokens(task.train[-1].output) + 1),
         num_tests=len(task.test),
         num_train=len(task.train),
     )

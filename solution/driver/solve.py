@@ -22,6 +22,7 @@ from ..decode.settings import DecodeConfig
 from ..decode.views import Decoding, decode_views, plan_view
 from ..models.adapted import PREFIX, AdaptedModel
 from ..models.dense import DenseLlama
+from ..models.memory import UNLIMITED, MemoryPlan
 from ..preset import Preset
 from ..schedule.job import Job, Record
 from ..select.vote import agreement
@@ -36,10 +37,21 @@ log = logging.getLogger("solution")
 
 
 class Solver:
-    """Does jobs with one model. `adapters` is the folder that trained adapters are kept in between jobs."""
+    """Does jobs with one model. `adapters` is the folder that trained adapters are kept in between jobs; `memory` limits what is
+    computed at once."""
 
-    def __init__(self, model: AdaptedModel, device: str, tasks: dict[str, Task], preset: Preset, seed: int, adapters: Path):
-        self.model, self.device, self.tasks, self.preset, self.seed, self.adapters = model, device, tasks, preset, seed, adapters
+    def __init__(
+        self,
+        model: AdaptedModel,
+        device: str,
+        tasks: dict[str, Task],
+        preset: Preset,
+        seed: int,
+        adapters: Path,
+        memory: MemoryPlan = UNLIMITED,
+    ):
+        self.model, self.device, self.tasks, self.seed, self.adapters, self.memory = model, device, tasks, seed, adapters, memory
+        self.preset = within_memory(preset, memory)
         self._untrained: DenseLlama | None = None
 
     def __call__(self, job: Job, train_time_used: Callable[[], float], out_of_time: Callable[[], bool]) -> Result:
@@ -57,7 +69,7 @@ class Solver:
 
     def _base(self, job: Job, out_of_time) -> Result:
         if self._untrained is None:
-            self._untrained = DenseLlama(self.model, adapter=False)
+            self._untrained = DenseLlama(self.model, adapter=False, merged=self.memory.merged)
         config = smaller(self.preset.base, job.attempt)
         views = [(self.tasks[name], 0, View()) for name in job.tasks]
         return self._result(job, decode_views(self._untrained, self.model.codec, views, config, "base", out_of_time), None)
@@ -65,6 +77,7 @@ class Solver:
     def _task(self, job: Job, train_out_of_time, out_of_time) -> Result:
         (name,) = job.tasks
         task, trained = self.tasks[name], None
+        self._untrained = None  # two sets of dense weights may not fit
         if not self._per_task:
             joint = self._joint_adapter(name)
             self.model.reset() if joint is None else self.model.load_adapter(joint)  # None: its training failed
@@ -75,7 +88,8 @@ class Solver:
         config = smaller(self.preset.decode, job.attempt)
         numbers = range(job.first_view, job.first_view + job.num_views)
         views = [(task, number, plan_view(task, number, config, self.seed)) for number in numbers]
-        decodings = decode_views(DenseLlama(self.model), self.model.codec, views, config, "ttt", out_of_time)
+        llama = DenseLlama(self.model, merged=self.memory.merged)
+        decodings = decode_views(llama, self.model.codec, views, config, "ttt", out_of_time)
         result = self._result(job, decodings, trained)
         if self._per_task:
             self._keep_or_forget(job, result.record)
@@ -87,10 +101,11 @@ class Solver:
 
     def _train_task(self, task: Task, attempt: int, out_of_time) -> Trained:
         config, data = smaller_training(self.preset, attempt)
-        items = build(task, data, self.seed) if config.steps else []
+        items = build(task, data, self.model.codec, self.seed) if config.steps else []
         start = self._joint_adapter(task.id) if self.preset.joint else None
         prefixes = {task.id: range(self.preset.joint.prefix_tokens)} if start else None
-        return train(self.model, items, data, config, self.seed, out_of_time, start, prefixes=prefixes)
+        kept = self.memory.kept_tokens
+        return train(self.model, items, data, config, self.seed, out_of_time, start, prefixes=prefixes, kept_tokens=kept)
 
     def _joint_adapter(self, name: str) -> dict[str, torch.Tensor] | None:
         """The joint adapter with the task's own rows of the prefix table; None where it was lost or never trained."""
@@ -120,10 +135,10 @@ class Solver:
         """The joint adapter, on items of every task, until its passes or its time are over."""
         config, data = smaller_training(self.preset, attempt)
         joint = self.preset.joint
-        items = joint_items(self.tasks.values(), joint, self.seed)
+        items = joint_items(self.tasks.values(), joint, self.model.codec, self.seed)
         config = replace(config, steps=len(items), epochs=1, learning_rate=joint.learning_rate, flat_window=0)
         trained = train(self.model, items, data, config, self.seed, lambda: time_used() >= 1, time_used=time_used,
-                        prefixes=self._prefixes())  # fmt: skip
+                        prefixes=self._prefixes(), kept_tokens=self.memory.kept_tokens)  # fmt: skip
         if not self._keep(JOINT):
             raise OSError("the joint adapter could not be stored")  # no other job could use it
         return trained
@@ -186,6 +201,21 @@ def can_read_adapter(folder: Path, name: str) -> bool:
         return bool(load_file(adapter_file(folder, name)))
     except (OSError, SafetensorError):
         return False
+
+
+def within_memory(preset: Preset, memory: MemoryPlan) -> Preset:
+    """The preset with no batch larger than the memory plan's, and no item that would not fit alone."""
+
+    def decoded(config):
+        return replace(config, batch_tokens=min(config.batch_tokens, memory.decode_tokens))
+
+    return replace(
+        preset,
+        data=replace(preset.data, max_tokens=min(preset.data.max_tokens, memory.train_tokens)),
+        train=replace(preset.train, batch_tokens=min(preset.train.batch_tokens, memory.train_tokens)),
+        decode=decoded(preset.decode),
+        base=decoded(preset.base),
+    )
 
 
 def smaller(config: DecodeConfig, attempt: int) -> DecodeConfig:

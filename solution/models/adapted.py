@@ -5,16 +5,21 @@ Not here: where the base comes from (`load`), the training loop (`ttt`), decodin
 """
 
 import math
+from contextlib import contextmanager
 
 import torch
 import torch.nn.functional as F
 from peft.tuners.lora import LoraLayer
+from torch.utils.checkpoint import checkpoint
 
-from ..codec.arc16 import PAD, Arc16
+from ..codec.codec import Codec
 from .lean import can_compute, llama_logits
-from .nf4 import dequantize
+from .nf4 import dense_weight, is_4_bit
 
 PREFIX = "prefix"
+TABLES = ("embed_tokens", "lm_head")
+LOGITS_AT_ONCE = 2**24
+"""Logits (targets times vocabulary) that training holds at a time, in float32."""
 
 
 class NonFiniteError(ArithmeticError):
@@ -25,20 +30,26 @@ class AdaptedModel:
     """One model on one device, owned by one worker thread.
 
     `lm` is the Llama inside peft's wrapper; `codec` writes its prompts; `trainable` are the adapter's parameters in a
-    fixed order. `prefix` is None or a table of learned vectors (rows, hidden), read as token ids from the vocabulary's end
-    on and trained with the adapter. Parameters are only ever written in place under `no_grad`: fused backends cache casts
-    by tensor version (unsloth.md, "Adapter reset").
+    fixed order. With `embeddings` the embedding and the head are trained whole, as copies that belong to the adapter
+    (`tables`, by name): tied ones part. `prefix` is None or a table of learned vectors (rows, hidden), read as token ids from
+    the vocabulary's end on and trained with the adapter. Parameters are only ever written in place under `no_grad`: fused
+    backends cache casts by tensor version (unsloth.md, "Adapter reset").
     """
 
-    def __init__(self, peft_model: torch.nn.Module, codec: Arc16, device: torch.device, dtype: torch.dtype):
+    def __init__(
+        self, peft_model: torch.nn.Module, codec: Codec, device: torch.device, dtype: torch.dtype, embeddings: bool = False
+    ):
         self.peft_model = peft_model
         self.lm = peft_model.get_base_model()
         self.codec, self.device, self.dtype = codec, device, dtype
         self.prefix: torch.nn.Parameter | None = None
-        self.trainable = [p for _, p in sorted(peft_model.named_parameters()) if p.requires_grad]
-        self._adapter = self.trainable
-        self._names = [n for n, p in sorted(peft_model.named_parameters()) if p.requires_grad]
-        self._lean = device.type == "cpu" and can_compute(self.lm.config) and not self._in_4_bits()
+        self._base_tables = dict(zip(TABLES, (self.lm.model.embed_tokens.weight, self.lm.lm_head.weight))) if embeddings else {}
+        self.tables = {name: torch.nn.Parameter(base.detach().clone()) for name, base in self._base_tables.items()}
+        adapted = {n: p for n, p in sorted(peft_model.named_parameters()) if p.requires_grad} | self.tables
+        self._names, self._adapter = list(adapted), list(adapted.values())
+        self.trainable = self._adapter
+        in_4_bits = any(is_4_bit(module.base_layer.weight) for module in lora_layers(self.lm).values())
+        self._lean = device.type == "cpu" and can_compute(self.lm.config) and not in_4_bits and not embeddings
         self._initial = None
         self.initialise(seed=0)
 
@@ -48,12 +59,14 @@ class AdaptedModel:
         generator = torch.Generator().manual_seed(seed)
         initial = []
         for name, parameter in zip(self._names, self._adapter):
-            if "lora_A" in name:
+            if name in TABLES:
+                value = self._base_tables[name]
+            elif "lora_A" in name:
                 bound = 1 / math.sqrt(parameter.shape[1])
                 value = (torch.rand(parameter.shape, generator=generator) * 2 - 1) * bound
             else:
                 value = torch.zeros(parameter.shape)
-            initial.append(value.to(parameter.device, parameter.dtype))
+            initial.append(value.detach().to(parameter.device, parameter.dtype))
         self._initial = initial
         self.reset()
 
@@ -64,8 +77,8 @@ class AdaptedModel:
         The optimiser is the training loop's own and starts anew with it.
         """
         torch._foreach_copy_(self._adapter, self._initial)
-        embedding = self.lm.model.embed_tokens.weight.detach()
-        mean = embedding[:PAD].float().mean(0).to(embedding.dtype)
+        embedding = self._embed_tokens().detach()
+        mean = embedding.float().mean(0).to(embedding.dtype)
         self._set_prefix(mean.repeat(prefix_rows, 1) if prefix_rows else None)
 
     def _set_prefix(self, table: torch.Tensor | None) -> None:
@@ -85,9 +98,17 @@ class AdaptedModel:
         self._set_prefix(None if table is None else table.to(self.device, copy=True))
 
     def embeddings(self) -> torch.Tensor:
-        """What token ids read: the model's embedding and below it the prefix table (vocabulary + rows, hidden)."""
-        embedding = self.lm.model.embed_tokens.weight
+        """What token ids read: the embedding, and below it the prefix table (vocabulary + rows, hidden)."""
+        embedding = self._embed_tokens()
         return embedding if self.prefix is None else torch.cat([embedding, self.prefix])
+
+    def _embed_tokens(self) -> torch.Tensor:
+        return self.tables.get("embed_tokens", self.lm.model.embed_tokens.weight)
+
+    def head(self, hidden: torch.Tensor) -> torch.Tensor:
+        """Logits (..., vocabulary) of final hidden states (..., hidden)."""
+        table = self.tables.get("lm_head")
+        return self.lm.lm_head(hidden) if table is None else F.linear(hidden, table)
 
     def logits(self, ids: torch.Tensor, positions: torch.Tensor, where: torch.Tensor) -> torch.Tensor:
         """Next-token logits, float32 (selected, vocabulary), at the places where the mask `where` (batch, length) is True.
@@ -107,9 +128,6 @@ class AdaptedModel:
         logits = llama_logits(merged, self.lm.config, ids, cos, sin, self.embeddings())  # (batch * length, vocabulary)
         return logits.view(*ids.shape, -1)[where].float()
 
-    def _in_4_bits(self) -> bool:
-        return any(getattr(module.base_layer.weight, "quant_state", None) is not None for module in lora_layers(self.lm).values())
-
     def plain_logits(self, ids: torch.Tensor, positions: torch.Tensor, where: torch.Tensor) -> torch.Tensor:
         """What `logits` gives, by the Hugging Face model itself: its reference, and the way of every other Llama.
 
@@ -117,11 +135,50 @@ class AdaptedModel:
         left padding would be attended to (unsloth.md, "Train and decode"). The all-ones mask keeps transformers from
         reading position jumps as packed sequences (unsloth.md, "transformers trap").
         """
-        what = {"input_ids": ids} if self.prefix is None else {"inputs_embeds": F.embedding(ids, self.embeddings())}
-        hidden = self.lm.model(
+        return self.head(self._hidden(ids, positions)[where]).float()
+
+    def _hidden(self, ids: torch.Tensor, positions: torch.Tensor) -> torch.Tensor:
+        own = self.prefix is None and not self.tables
+        what = {"input_ids": ids} if own else {"inputs_embeds": F.embedding(ids, self.embeddings())}
+        return self.lm.model(
             **what, position_ids=positions, attention_mask=torch.ones_like(ids), use_cache=False
         ).last_hidden_state
-        return self.lm.lm_head(hidden[where]).float()
+
+    def loss(self, ids: torch.Tensor, positions: torch.Tensor, where: torch.Tensor, targets: torch.Tensor) -> torch.Tensor:
+        """Mean cross entropy of `logits` against `targets`, int64 (selected,).
+
+        With a large vocabulary the logits are made in parts, and once more in the backward pass: 4,000 targets of Llama 3's
+        128,256 tokens would otherwise be 2 GB, three times over.
+        """
+        rows = max(1, LOGITS_AT_ONCE // self.lm.config.vocab_size)
+        if self._lean or len(targets) <= rows:
+            return F.cross_entropy(self.logits(ids, positions, where), targets)
+        hidden = self._hidden(ids, positions)[where]
+        parts = [
+            checkpoint(self._sum_loss, some, wanted, use_reentrant=False)
+            for some, wanted in zip(hidden.split(rows), targets.split(rows))
+        ]
+        return torch.stack(parts).sum() / len(targets)
+
+    def _sum_loss(self, hidden: torch.Tensor, targets: torch.Tensor) -> torch.Tensor:
+        return F.cross_entropy(self.head(hidden).float(), targets, reduction="sum")
+
+    @contextmanager
+    def checkpointing(self, on: bool):
+        """Within it, training computes the activations of every layer twice instead of keeping them, if `on`."""
+        modules = [m for m in self.lm.modules() if hasattr(m, "gradient_checkpointing")]
+        was = [m.gradient_checkpointing for m in modules]
+        if on and not self._lean:
+            if not hasattr(self.lm.model.layers[0], "_gradient_checkpointing_func"):
+                self.lm.gradient_checkpointing_enable({"use_reentrant": False})
+            self.lm.train()  # layers check it; there is no dropout that it could wake
+        for module in modules:
+            module.gradient_checkpointing = on and not self._lean
+        try:
+            yield
+        finally:
+            for module, before in zip(modules, was):
+                module.gradient_checkpointing = before
 
 
 def lora_layers(lm: torch.nn.Module) -> dict[str, LoraLayer]:
@@ -136,9 +193,7 @@ def merged_weight(module: torch.nn.Module, dtype: torch.dtype, adapter: bool = T
     The base itself is never written, so there is nothing to restore afterwards.
     """
     base = module.base_layer if isinstance(module, LoraLayer) else module
-    weight = base.weight
-    if getattr(weight, "quant_state", None) is not None:
-        weight = dequantize(weight.data, weight.quant_state)
+    weight = dense_weight(base.weight)
     if not adapter or not isinstance(module, LoraLayer):
         return weight.detach().to(dtype, copy=True)
     (name,) = module.active_adapters

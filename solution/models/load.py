@@ -1,6 +1,6 @@
 """Weights on a device: verified files in, an `AdaptedModel` out, by either backend.
 
-"transformers": transformers + peft, on the CPU (4-bit weights dequantized once) and on CUDA without Unsloth.
+"transformers": transformers + peft, on the CPU (4-bit weights dequantized once) and on CUDA without Unsloth (in 4 bits).
 "unsloth": Unsloth's fused kernels on CUDA; its CPU backend runs the same calls.
 Load models one after the other in the main thread: both libraries patch modules while they load (unsloth.md).
 """
@@ -8,11 +8,15 @@ Load models one after the other in the main thread: both libraries patch modules
 import json
 from pathlib import Path
 
+import numpy as np
 import torch
 from peft import LoraConfig, get_peft_model
 from transformers import LlamaConfig, LlamaForCausalLM
 
+from ..arc.task import Pair, Task, as_grid
 from ..codec.arc16 import VOCABULARY_SIZE, Arc16
+from ..codec.codec import Codec
+from ..codec.prompt import Prompt
 from .adapted import AdaptedModel, NonFiniteError
 from .manifest import WeightsError, WeightSet
 from .nf4 import read_dense
@@ -24,43 +28,106 @@ BACKENDS = ("transformers", "unsloth")
 
 
 def load(
-    weights: WeightSet, device: torch.device, lora: LoraShape, backend: str = "transformers", dtype: torch.dtype | None = None
+    weights: WeightSet,
+    device: torch.device,
+    lora: LoraShape,
+    backend: str = "transformers",
+    dtype: torch.dtype | None = None,
+    in_4_bits: bool | None = None,
+    longest: int = 0,
+    checkpointing: bool = False,
 ) -> AdaptedModel:
     """Verify `weights`, put them on `device` and wrap one adapter around them.
 
-    `dtype` None chooses by device (`precision`). Raises `WeightsError` for files that are missing or not those of the
-    entry, and `NonFiniteError` where the weights overflow in the chosen precision.
+    `dtype` None chooses by device (`precision`). `in_4_bits`: keep a 4-bit base packed (None: on CUDA); Unsloth on CUDA always
+    does. `longest`: tokens of the longest sequence to come (0: as many as the weights have positions). `checkpointing`:
+    whether training may have to compute activations twice (`AdaptedModel.checkpointing`).
+    Raises `WeightsError` for files that are missing or not those of the entry, and for sequences longer than the weights'
+    positions; `NonFiniteError` where the weights overflow in the chosen precision.
     """
     if backend not in BACKENDS:
         raise ValueError(f"backend {backend!r} is not one of {BACKENDS}")
     weights.verify()
     dtype = dtype or compute_dtype(device)
-    if weights.entry["codec"] != "arc16":
-        raise WeightsError(f"weights {weights.name}: codec {weights.entry['codec']!r} is not known")
-    codec = Arc16(weights.entry["position_scheme"])
+    codec = read_codec(weights)
+    config = read_config(weights)
+    if codec.position_scheme == "sequential" and longest > config.max_position_embeddings:
+        raise WeightsError(f"weights {weights.name}: {config.max_position_embeddings} positions, sequences of {longest} tokens")
     if backend == "unsloth":
         from .unsloth_backend import load_peft
 
-        wrapped = load_peft(weights, device, dtype, lora)
+        wrapped = load_peft(weights, device, dtype, lora, longest or config.max_position_embeddings, checkpointing)
         lm = wrapped.get_base_model()
         if codec.position_scheme == "grid":
             lm.model.rotary_emb = GridRotary(lm.model.layers[0].self_attn.head_dim)
     else:
-        wrapped = _transformers_peft(weights, device, dtype, lora)
-    model = AdaptedModel(wrapped, codec, device, dtype)
+        packed = config.quantized and (device.type == "cuda" if in_4_bits is None else in_4_bits)
+        try:
+            if packed:
+                lm = read_llama_4bit(weights.folder, device, dtype, codec.position_scheme)
+            else:
+                lm = read_llama(weights.folder, dtype, codec.position_scheme, codec.vocabulary_size).to(device)
+        except ValueError as error:
+            raise WeightsError(f"weights {weights.name}: {error}") from error
+        wrapped = get_peft_model(lm, peft_config(lora), autocast_adapter_dtype=False)
+    model = AdaptedModel(wrapped, codec, device, dtype, lora.embeddings)
     _check_finite(model, weights.name)
     return model
 
 
-def _transformers_peft(weights: WeightSet, device: torch.device, dtype: torch.dtype, lora: LoraShape):
+def read_codec(weights: WeightSet) -> Codec:
+    """The codec of a weight set, whose folder brings the vocabulary of published checkpoints. Raises `WeightsError`."""
+    name = weights.entry["codec"]
     try:
-        lm = read_llama(weights.folder, dtype, weights.entry["position_scheme"])
-    except ValueError as error:
+        if name == "arc16":
+            return Arc16(weights.entry["position_scheme"])
+        if name == "architects":
+            from ..codec.architects import Architects
+
+            return Architects(weights.folder)
+        if name == "marc":
+            from ..codec.marc import Marc
+
+            return Marc(weights.folder)
+    except (OSError, ValueError) as error:
         raise WeightsError(f"weights {weights.name}: {error}") from error
-    return get_peft_model(lm.to(device), peft_config(lora), autocast_adapter_dtype=False)
+    raise WeightsError(f"weights {weights.name}: codec {name!r} is not known")
 
 
-def read_llama(folder: Path, dtype: torch.dtype, position_scheme: str) -> LlamaForCausalLM:
+def read_config(weights: WeightSet) -> LlamaConfig:
+    """The configuration of a weight set; `quantized` tells whether its matrices are stored in 4 bits. Raises `WeightsError`."""
+    try:
+        values = json.loads((weights.folder / "config.json").read_text())
+        quantized = values.pop("quantization_config", None) is not None
+        if values.get("model_type", "llama") != "llama":
+            raise ValueError(f"model type {values['model_type']!r} is not llama")
+        config = LlamaConfig(**values)
+    except (OSError, ValueError, TypeError) as error:
+        raise WeightsError(f"weights {weights.name}: config.json: {error}") from error
+    config.quantized = quantized
+    return config
+
+
+def read_llama_4bit(folder: Path, device: torch.device, dtype: torch.dtype, position_scheme: str) -> LlamaForCausalLM:
+    """A folder's NF4 Llama on `device`, packed as it is, computing in `dtype` whatever the folder says (a T4 has no bfloat16)."""
+    from bitsandbytes.nn import Linear4bit
+
+    lm = LlamaForCausalLM.from_pretrained(
+        folder, dtype=dtype, device_map={"": device.index or 0 if device.type == "cuda" else "cpu"}, local_files_only=True,
+        use_safetensors=True,
+    )  # fmt: skip
+    for module in lm.modules():
+        if isinstance(module, Linear4bit):
+            module.compute_dtype = dtype
+            module.support_avx512bf16_for_cpu = False  # else gradients vanish after the first evaluation (unsloth.md)
+    if position_scheme == "grid":
+        lm.model.rotary_emb = GridRotary(lm.model.layers[0].self_attn.head_dim)
+    return lm.eval()
+
+
+def read_llama(
+    folder: Path, dtype: torch.dtype, position_scheme: str, vocabulary_size: int = VOCABULARY_SIZE
+) -> LlamaForCausalLM:
     """A folder's Llama on the CPU in `dtype`, 4-bit matrices dequantized, with the rotary positions of its scheme.
 
     Raises `ValueError` where its vocabulary is not the codec's or its tensors do not fit its configuration.
@@ -68,8 +135,8 @@ def read_llama(folder: Path, dtype: torch.dtype, position_scheme: str) -> LlamaF
     values = json.loads((folder / "config.json").read_text())
     values.pop("quantization_config", None)
     config = LlamaConfig(**values)
-    if config.vocab_size != VOCABULARY_SIZE:
-        raise ValueError(f"vocabulary of {config.vocab_size}, the codec has {VOCABULARY_SIZE}")
+    if config.vocab_size != vocabulary_size:
+        raise ValueError(f"vocabulary of {config.vocab_size}, the codec has {vocabulary_size}")
     with torch.device("meta"):
         lm = LlamaForCausalLM(config)
     rotary = type(lm.model.rotary_emb)(config)  # made off the meta device: its buffers are not in the file
@@ -89,9 +156,15 @@ def peft_config(lora: LoraShape) -> LoraConfig:
     )  # fmt: skip
 
 
+def probe(codec: Codec) -> Prompt:
+    """The prompt of a small task with every colour, to try a model on."""
+    grid = as_grid(np.arange(100).reshape(10, 10) % 10)
+    return codec.encode(Task("probe", (Pair(grid, grid), Pair(grid.T, grid)), (Pair(grid),)))
+
+
 @torch.no_grad()
 def _check_finite(model: AdaptedModel, name: str) -> None:
-    ids = torch.arange(VOCABULARY_SIZE, device=model.device).repeat(1, 16)
-    positions = torch.arange(ids.shape[1], device=model.device)[None]
+    prompt = probe(model.codec)
+    ids, positions = (torch.from_numpy(t).to(model.device)[None] for t in (prompt.ids, prompt.positions))
     if not torch.isfinite(model.logits(ids, positions, torch.ones_like(ids, dtype=torch.bool))).all():
         raise NonFiniteError(f"weights {name} give NaN or infinity in {model.dtype} on {model.device}")

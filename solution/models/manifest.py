@@ -1,6 +1,6 @@
 """`weights_manifest.json`: which weight sets exist, where their files are and what their sha256 must be.
 
-In:  a name of the manifest, or a folder that brings its own entry (`manifest_entry.json`).
+In:  a name of the manifest, a folder that brings its own entry (`manifest_entry.json`), or NAME=FOLDER: that entry, those files.
 Out: a verified `WeightSet`. Not here: reading tensors (`load`).
 """
 
@@ -12,6 +12,7 @@ from pathlib import Path
 PROJECT = Path(__file__).resolve().parents[2]
 MANIFEST = PROJECT / "weights_manifest.json"
 ENTRY_FILE = "manifest_entry.json"
+SAFE = (".safetensors", ".json")
 REQUIRED = ("name", "role", "architecture", "parameters", "quantization", "codec", "position_scheme", "licence", "files")
 
 
@@ -24,11 +25,13 @@ class WeightSet:
     """One entry of the manifest and the folder that its files are in.
 
     `entry` is the JSON object itself: name, role, architecture, parameters, quantization, codec, position_scheme,
-    licence, source, files (path, size in bytes, sha256), training, scores.
+    licence, source, files (path, size in bytes, sha256), training, scores. `allow_unpinned`: whether files whose sha256 the
+    entry does not know are used all the same.
     """
 
     entry: dict
     folder: Path
+    allow_unpinned: bool = False
 
     @property
     def name(self) -> str:
@@ -37,16 +40,29 @@ class WeightSet:
     @property
     def fingerprint(self) -> str:
         """sha256 over the files' own: equal for two sets exactly when all their bytes are."""
-        return hashlib.sha256("".join(f["sha256"] for f in self.entry["files"]).encode()).hexdigest()
+        own = (f["sha256"] or sha256_of(self.folder / f["path"]) for f in self.entry["files"])
+        return hashlib.sha256("".join(own).encode()).hexdigest()
 
     def verify(self) -> None:
-        """Compare every file's size and sha256 with the entry. Raises `WeightsError` at the first that differs."""
+        """Compare every file's size and sha256 with the entry. Raises `WeightsError` at the first that differs.
+
+        Tensors in files that the entry does not list are refused too: they would be read unseen.
+        """
+        listed = {file["path"] for file in self.entry["files"]}
+        strangers = sorted({p.name for p in self.folder.glob("*.safetensors")} - listed)
+        if strangers:
+            raise WeightsError(f"weights {self.name}: {self.folder / strangers[0]} is not in its manifest entry")
         for file in self.entry["files"]:
             path = self.folder / file["path"]
             if not path.is_file():
                 raise WeightsError(f"weights {self.name}: {path} is missing")
             if file["sha256"] is None:
-                raise WeightsError(f"weights {self.name}: {file['path']} has no sha256 in its entry: pin it first")
+                if self.allow_unpinned:
+                    continue
+                raise WeightsError(
+                    f"weights {self.name}: {file['path']} has no sha256 in its entry: python -m solution.weights pin "
+                    f"{self.name} {self.folder} writes it, --allow-unpinned does without"
+                )
             if path.stat().st_size != file["size"]:
                 raise WeightsError(f"weights {self.name}: {path} has {path.stat().st_size} bytes, not {file['size']}")
             if sha256_of(path) != file["sha256"]:
@@ -59,8 +75,8 @@ def sha256_of(path: Path) -> str:
 
 
 def describe_files(folder: Path) -> list[dict]:
-    """Path, size and sha256 of every file of a weights folder, the entry itself left out, in a fixed order."""
-    files = sorted(p for p in folder.iterdir() if p.is_file() and p.name != ENTRY_FILE)
+    """Path, size and sha256 of every file of a weights folder that may be read, its entry left out, in a fixed order."""
+    files = sorted(p for p in folder.iterdir() if p.is_file() and p.suffix in SAFE and p.name != ENTRY_FILE)
     return [{"path": p.name, "size": p.stat().st_size, "sha256": sha256_of(p)} for p in files]
 
 
@@ -72,17 +88,24 @@ def read_manifest(path: Path = MANIFEST) -> list[dict]:
     return entries
 
 
-def find_weights(name_or_folder: str, manifest: Path = MANIFEST) -> WeightSet:
-    """The weight set of that name in the manifest, or the one whose folder this is; files are not yet verified."""
-    entries = read_manifest(manifest)
-    for entry in entries:
-        if entry.get("name") == name_or_folder:
-            return _weight_set(entry, manifest.parent / entry.get("folder", ""), manifest)
-    folder = Path(name_or_folder)
-    if folder.is_dir():
-        return _weight_set(_read_json(folder / ENTRY_FILE), folder, folder / ENTRY_FILE)
-    names = ", ".join(str(e.get("name")) for e in entries)
-    raise WeightsError(f"weights {name_or_folder!r} are neither in {manifest.name} ({names}) nor a folder")
+def find_weights(what: str, manifest: Path = MANIFEST) -> WeightSet:
+    """The weight set of that name in the manifest, the one whose folder this is, or for NAME=FOLDER the manifest's entry NAME
+    with the files of FOLDER; files are not yet verified."""
+    entries = {entry.get("name"): entry for entry in read_manifest(manifest)}
+    name, equals, elsewhere = what.partition("=")
+    folder = Path(elsewhere if equals and name in entries else what)
+    if name in entries and (what == name or equals):
+        entry = entries[name]
+        if not equals and "folder" not in entry:
+            raise WeightsError(f"weights {name}: not part of this repository, get them from {entry.get('source')} and give "
+                               f"{name}=FOLDER")  # fmt: skip
+        return _weight_set(entry, folder if equals else manifest.parent / entry["folder"], manifest)
+    if not folder.is_dir():
+        raise WeightsError(f"weights {what!r} are neither in {manifest.name} ({', '.join(entries)}) nor a folder")
+    if not (folder / ENTRY_FILE).exists():
+        raise WeightsError(f"{folder} has no {ENTRY_FILE}: python -m solution.weights pin NAME {folder} writes it, NAME one of "
+                           f"{', '.join(entries)}")  # fmt: skip
+    return _weight_set(_read_json(folder / ENTRY_FILE), folder, folder / ENTRY_FILE)
 
 
 def default_weights(device_type: str, manifest: Path = MANIFEST) -> WeightSet:
@@ -98,9 +121,11 @@ def _weight_set(entry: dict, folder: Path, source: Path) -> WeightSet:
     missing = [key for key in REQUIRED if key not in entry]
     if missing:
         raise WeightsError(f"{source}: entry {entry.get('name')!r} lacks {', '.join(missing)}")
-    unsafe = [f["path"] for f in entry["files"] if Path(f["path"]).suffix not in (".safetensors", ".json")]
+    unsafe = [f["path"] for f in entry["files"] if Path(f["path"]).suffix not in SAFE or Path(f["path"]).name != f["path"]]
     if unsafe:
-        raise WeightsError(f"{source}: entry {entry['name']!r} lists {unsafe[0]}: only .safetensors and .json are loaded")
+        raise WeightsError(
+            f"{source}: entry {entry['name']!r} lists {unsafe[0]}: only .safetensors and .json of the folder itself are loaded"
+        )
     return WeightSet(entry, folder)
 
 

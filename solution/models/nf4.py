@@ -3,12 +3,12 @@
 In:  a dense Llama (`quantize_folder`) or a quantized folder (`read_dense`).
 Out: a folder that `AutoModelForCausalLM` and Unsloth load as it is; or its tensors, dequantized once.
 Every Linear of the decoder layers is quantized in blocks of 64 values; embeddings, norms and the head stay 16-bit.
+Reading needs no bitsandbytes: where the package is missing (kaggle.md, "Kaggle kernels") dense weights still run.
 """
 
 import json
 from pathlib import Path
 
-import bitsandbytes.functional as bnb
 import torch
 from safetensors import safe_open
 from safetensors.torch import save_file
@@ -25,25 +25,60 @@ def is_quantized_name(name: str) -> bool:
 
 def nf4_round_trip(weight: torch.Tensor) -> torch.Tensor:
     """`weight` as it comes back from 4 bits, in its own dtype."""
+    import bitsandbytes.functional as bnb
+
     packed, state = bnb.quantize_4bit(weight.contiguous(), blocksize=BLOCK, quant_type="nf4")
-    return dequantize(packed, state).to(weight.dtype)
+    return dequantize(packed, state.code, state.absmax, state.blocksize, state.shape).to(weight.dtype)
 
 
-def dequantize(packed: torch.Tensor, state: bnb.QuantState) -> torch.Tensor:
-    """The dense float32 matrix of packed 4-bit values: code book entry times its block's absmax, blocks counted through
-    the whole matrix.
+def dequantize(
+    packed: torch.Tensor, code: torch.Tensor, absmax: torch.Tensor, blocksize: int, shape: torch.Size | list[int]
+) -> torch.Tensor:
+    """The dense float32 matrix of packed 4-bit values: entry of the code book (16,) times its block's absmax (blocks,),
+    blocks counted through the whole matrix.
 
     bitsandbytes' own CPU kernel (0.50.2) starts a new block in every row, which is wrong where a row is not a whole number
     of blocks (our 688 columns: 25 % error instead of 9 %); its CUDA kernel counts as we do.
     """
     packed = packed.flatten()
-    places = torch.stack([packed >> 4, packed & 15], 1).flatten().long()
-    absmax = state.absmax
-    if state.nested:
-        absmax = bnb.dequantize_blockwise(state.absmax, state.state2) + state.offset
-    count = state.shape.numel()
-    values = state.code[places][:count] * absmax.float().repeat_interleave(state.blocksize)[:count]
-    return values.view(state.shape)
+    places = torch.stack([packed >> 4, packed & 15], 1).flatten().int()
+    count = torch.Size(shape).numel()
+    values = code[places][:count] * absmax.float().repeat_interleave(blocksize)[:count]
+    return values.view(torch.Size(shape))
+
+
+def _read_packed(parts: dict[str, torch.Tensor]) -> torch.Tensor:
+    """The dense float32 matrix of one matrix's tensors in a file, by the end of their names ("" is the packed values).
+
+    With double quantization the absmax are 8-bit themselves: entry of a second code book times their own block's absmax,
+    plus an offset.
+    """
+    state = json.loads(bytes(parts[_STATE_KEY].tolist()))
+    if state.get("quant_type") != "nf4":
+        raise ValueError(f"quantization {state.get('quant_type')!r} is not nf4")
+    absmax = parts[".absmax"]
+    if ".nested_absmax" in parts:
+        scale = parts[".nested_absmax"].repeat_interleave(state["nested_blocksize"])[: len(absmax)]
+        absmax = parts[".nested_quant_map"][absmax.int()] * scale + state["nested_offset"]
+    return dequantize(parts[""], parts[".quant_map"], absmax, state["blocksize"], state["shape"])
+
+
+def is_4_bit(weight: torch.Tensor) -> bool:
+    """Whether a layer's weight is packed in 4 bits."""
+    return getattr(weight, "quant_state", None) is not None
+
+
+def dense_weight(weight: torch.Tensor) -> torch.Tensor:
+    """A layer's matrix (out, in): a dense one as it is, a 4-bit one dequantized, on a GPU by bitsandbytes' kernel."""
+    if not is_4_bit(weight):
+        return weight.detach()
+    import bitsandbytes.functional as bnb
+
+    state = weight.quant_state
+    if weight.device.type == "cuda":
+        return bnb.dequantize_4bit(weight.data, state)
+    absmax = bnb.dequantize_blockwise(state.absmax, state.state2) + state.offset if state.nested else state.absmax
+    return dequantize(weight.data, state.code, absmax, state.blocksize, state.shape)
 
 
 def quantize_folder(state: dict[str, torch.Tensor], config: dict, folder: Path, dtype: torch.dtype = torch.bfloat16) -> None:
@@ -51,6 +86,8 @@ def quantize_folder(state: dict[str, torch.Tensor], config: dict, folder: Path, 
 
     bitsandbytes stores a matrix as packed bytes, absmax per block, the code book and its state as JSON bytes.
     """
+    import bitsandbytes.functional as bnb
+
     folder.mkdir(parents=True, exist_ok=True)
     tensors = {}
     for name, tensor in state.items():
@@ -86,8 +123,6 @@ def read_dense(folder: Path, dtype: torch.dtype) -> dict[str, torch.Tensor]:
         if name.endswith(_PARTS):
             continue
         if name + _STATE_KEY in raw:
-            parts = {key[len(name) + 1 :]: value for key, value in raw.items() if key.startswith(name + ".")}
-            state = bnb.QuantState.from_dict(parts, device=torch.device("cpu"))
-            tensor = dequantize(tensor, state)
+            tensor = _read_packed({end: raw[name + end] for end in ("", *_PARTS) if name + end in raw})
         dense[name] = tensor.to(dtype)
     return dense

@@ -21,7 +21,7 @@ from safetensors import safe_open
 
 from .adapted import lora_layers
 from .manifest import WeightsError, WeightSet
-from .nf4 import dequantize
+from .nf4 import dense_weight
 from .rotary import GridRotary
 from .settings import LoraShape
 
@@ -48,28 +48,34 @@ class SequentialRotary(torch.nn.Module):
             raise ValueError(f"position {last} is beyond the {rows} that these weights have")
 
 
-def load_peft(weights: WeightSet, device: torch.device, dtype: torch.dtype, lora: LoraShape) -> PeftModel:
+def load_peft(
+    weights: WeightSet, device: torch.device, dtype: torch.dtype, lora: LoraShape, longest: int = 0, checkpointing: bool = False
+) -> PeftModel:
     """Load `weights` onto exactly `device` in `dtype` and wrap one adapter of that shape around every layer.
 
+    `longest`: tokens of the longest sequence to come (0: as many as the weights have positions). `checkpointing`: whether
+    activations may have to be computed twice; never Unsloth's own way of it, which is not safe with two models in one process
+    (unsloth.md, "Two GPUs").
     Main thread only, one model after the other: Unsloth patches modules while it loads. Raises `WeightsError` where
     Unsloth loaded anything but the folder's own tensors in `dtype`. The model raises `ValueError` for sequences and
     positions beyond its length, where Unsloth would cut them off.
     """
     config = json.loads((weights.folder / "config.json").read_text())
-    longest = config["max_position_embeddings"]
+    positions = config["max_position_embeddings"]
+    longest = min(longest or positions, positions)  # beyond the positions Unsloth would stretch them, in silence
     if (weights.folder / "adapter_config.json").exists():
         raise WeightsError(f"weights {weights.name}: {weights.folder} holds an adapter: Unsloth would load its base instead")
     lm, _ = unsloth.FastLanguageModel.from_pretrained(
         str(weights.folder.resolve()), max_seq_length=longest, dtype=dtype, load_in_4bit="quantization_config" in config,
         device_map={"": device.index or 0} if device.type == "cuda" else {"": "cpu"}, use_exact_model_name=True,
-        use_gradient_checkpointing=False, offload_embedding=False, local_files_only=True,
+        use_gradient_checkpointing=checkpointing, offload_embedding=False, local_files_only=True,
     )  # fmt: skip
-    _check_loaded(lm, weights, device, dtype, longest)
+    _check_loaded(lm, weights, device, dtype, positions)
     if device.type == "cpu":
         _make_dense(lm, dtype)
     wrapped = unsloth.FastLanguageModel.get_peft_model(
         lm, r=lora.rank, lora_alpha=lora.alpha, use_rslora=lora.rslora, target_modules=list(lora.targets), lora_dropout=0,
-        bias="none", use_gradient_checkpointing=False,
+        bias="none", use_gradient_checkpointing=checkpointing,
     )  # fmt: skip
     lm = wrapped.get_base_model()
     if device.type == "cpu":
@@ -89,7 +95,7 @@ def _make_dense(lm, dtype) -> None:
     for name, module in list(lm.named_modules()):
         if isinstance(module, Linear4bit):
             dense = torch.nn.Linear(module.in_features, module.out_features, bias=False, device="meta")
-            weight = dequantize(module.weight.data, module.weight.quant_state).to(dtype)
+            weight = dense_weight(module.weight).to(dtype)
             dense.weight = torch.nn.Parameter(weight, requires_grad=False)
             lm.set_submodule(name, dense)
 
@@ -107,21 +113,21 @@ def _reach_check(longest: int):
     def check(module, args, kwargs):
         length = kwargs["input_ids"].shape[1]
         if length > longest:
-            raise ValueError(f"a sequence of {length} tokens is longer than the {longest} that these weights have")
+            raise ValueError(f"a sequence of {length} tokens is longer than the {longest} that the model was loaded for")
         if isinstance(module.rotary_emb, GridRotary | SequentialRotary):
             module.rotary_emb.reserve(kwargs["position_ids"])
 
     return check
 
 
-def _check_loaded(lm, weights: WeightSet, device, dtype, longest: int) -> None:
+def _check_loaded(lm, weights: WeightSet, device, dtype, positions: int) -> None:
     """Unsloth may resize or rewrite embeddings, change precision, load another folder or stretch the positions."""
     faults = []
     elsewhere = {p.device for p in lm.parameters()} - {torch.empty(0, device=device).device}
     if elsewhere:
         faults.append(f"parameters on {', '.join(map(str, elsewhere))}, not on {device}")
-    if lm.config.max_position_embeddings != longest:
-        faults.append(f"{lm.config.max_position_embeddings} positions, not {longest}")
+    if lm.config.max_position_embeddings != positions:
+        faults.append(f"{lm.config.max_position_embeddings} positions, not {positions}")
     for name in ("model.embed_tokens", "model.layers.0.self_attn.q_proj", "model.norm", "lm_head"):
         loaded = lm.get_submodule(name).weight.detach()
         stored = _stored(weights.folder, f"{name}.weight")

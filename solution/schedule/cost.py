@@ -17,17 +17,18 @@ STEP_PASSES = 8
 TRANSFORMATIONS = {"none": 1, "symmetries": 8, "paper": 24}
 """Versions of an item, itself included, before permutations (`ttt.data`, `arc.transforms`)."""
 FIRST_GUESS = 10000.0
-"""Token-passes a second before anything was measured (one CPU core, 6M parameters)."""
+"""Token-passes a second where nothing at all was measured (one CPU core, 6M parameters)."""
 
 
-def _passes(tokens: int, length: int) -> float:
+def token_passes(tokens: int, length: int) -> float:
+    """Token-passes of `tokens` tokens in contexts of `length`."""
     return tokens * (1 + length / ATTENTION_TOKENS)
 
 
 def decode_work(size: TaskSize, views: int, max_prompt_tokens: int) -> float:
     """Token-passes of decoding `views` views of every test input of a task."""
     prompt = min(size.prompt_tokens, size.num_tests * max_prompt_tokens)
-    return views * (_passes(prompt, prompt // size.num_tests) + STEP_PASSES * size.answer_tokens)
+    return views * (token_passes(prompt, prompt // size.num_tests) + STEP_PASSES * size.answer_tokens)
 
 
 def train_work(size: TaskSize, preset: Preset) -> float:
@@ -39,20 +40,20 @@ def train_work(size: TaskSize, preset: Preset) -> float:
         held_out *= size.num_train  # leave-two-out fills up
     epochs_end = preset.train.epochs * -(-min(held_out * variants, preset.data.max_items) // batch)
     steps = min(preset.train.steps, epochs_end)
-    return 3 * steps * batch * _passes(size.item_tokens, size.item_tokens)
+    return 3 * steps * batch * token_passes(size.item_tokens, size.item_tokens)
 
 
 def joint_work(sizes: dict[str, TaskSize], preset: Preset) -> float:
     """Token-passes of the joint adapter's training, were it not for the clock."""
     shown = [s.item_tokens for s in sizes.values() if s.item_tokens <= preset.joint.max_tokens]
-    return 3 * preset.joint.passes * sum(_passes(tokens, tokens) for tokens in shown)
+    return 3 * preset.joint.passes * sum(token_passes(tokens, tokens) for tokens in shown)
 
 
 class CostModel:
-    """Predicts seconds from work; `observe` feeds it finished jobs."""
+    """Predicts seconds from work; `observe` feeds it finished jobs. `guess`: token-passes a second until then."""
 
-    def __init__(self, sizes: dict[str, TaskSize], preset: Preset):
-        self.sizes, self.preset = sizes, preset
+    def __init__(self, sizes: dict[str, TaskSize], preset: Preset, guess: float = FIRST_GUESS):
+        self.sizes, self.preset, self.guess = sizes, preset, guess
         self._work = defaultdict(float)  # (device, stage) -> token-passes done
         self._seconds = defaultdict(float)
 
@@ -83,7 +84,7 @@ class CostModel:
             seconds = sum(self._seconds.get(k, 0.0) for k in keys)
             if seconds > 0:
                 return sum(self._work[k] for k in keys) / seconds
-        return FIRST_GUESS
+        return self.guess
 
     def seconds(self, job: Job, device: str) -> float:
         """Predicted seconds of `job` on `device`."""

@@ -1,10 +1,11 @@
 """What the allocator would do with a budget: the same allocator, run on a virtual clock.
 
-In:  a cost model, devices, seconds. Out: the share of device time each stage is planned to get. Pure.
+In:  a cost model, devices, seconds. Out: the share of device time each stage is planned to get, the tasks trained. Pure.
 Not here: replaying recorded traces.
 """
 
 import heapq
+from dataclasses import dataclass
 
 from ..preset import Preset
 from .allocate import next_job
@@ -14,11 +15,17 @@ from .job import STAGES, Job, Progress, Record
 ASSUMED_AGREEMENT = 0.5
 
 
-def planned_shares(cost: CostModel, preset: Preset, devices: list[str], seconds: float) -> dict[str, float]:
-    """Stage -> share of all device time in a run of `seconds` in which every job takes what the model predicts.
+@dataclass(frozen=True)
+class Planned:
+    """A run as planned. `shares`: stage -> share of all device time, 0 for every stage where no job fits."""
 
-    Votes are taken to agree on half of the candidates. 0 for every stage where no job fits.
-    """
+    shares: dict[str, float]
+    answered: int
+    trained: int
+
+
+def planned_run(cost: CostModel, preset: Preset, devices: list[str], seconds: float) -> Planned:
+    """A run of `seconds` in which every job takes what the model predicts and votes agree on half of the candidates."""
     progress, running, spent = Progress(), {}, dict.fromkeys(STAGES, 0.0)
     free = [(0.0, index) for index in range(len(devices))]
     heapq.heapify(free)
@@ -41,4 +48,5 @@ def planned_shares(cost: CostModel, preset: Preset, devices: list[str], seconds:
         spent[job.stage] += took
         heapq.heappush(free, (now + took, index))
     total = sum(spent.values())
-    return {stage: value / total if total else 0.0 for stage, value in spent.items()}
+    shares = {stage: value / total if total else 0.0 for stage, value in spent.items()}
+    return Planned(shares, len(progress.answered), len(progress.trained))

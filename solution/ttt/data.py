@@ -12,7 +12,7 @@ import numpy as np
 from ..arc.task import Task
 from ..arc.transforms import transforms
 from ..arc.view import View, random_colours, random_order
-from ..codec.arc16 import Arc16, num_tokens, task_tokens
+from ..codec.codec import Codec
 from ..codec.prompt import Prompt
 from .settings import DataConfig
 
@@ -31,7 +31,7 @@ def pseudo_tasks(task: Task, leave_out: int = 1) -> list[Task]:
     return found
 
 
-def build(task: Task, config: DataConfig, seed: int) -> list[Task]:
+def build(task: Task, config: DataConfig, codec: Codec, seed: int) -> list[Task]:
     """D_TTT of one task, in a random but seeded order: at most `max_items` different items of at most `max_tokens` tokens.
 
     Leave-one-out items come first; leave-two-out items fill up where they do not reach the cap. A task with a single
@@ -50,7 +50,7 @@ def build(task: Task, config: DataConfig, seed: int) -> list[Task]:
         fresh = []
         for item in _expand(level, config, rng):
             key = (item.train, item.test)
-            if key not in seen and item_tokens(item) <= config.max_tokens:
+            if key not in seen and item_tokens(item, codec) <= config.max_tokens:
                 seen.add(key)
                 fresh.append(item)
         room = config.max_items - len(items)
@@ -79,13 +79,13 @@ def _expand(level: list[Task], config: DataConfig, rng: np.random.Generator) -> 
     return shown + permuted
 
 
-def item_tokens(item: Task) -> int:
+def item_tokens(item: Task, codec: Codec) -> int:
     """Tokens of an item with its answer."""
-    return task_tokens(item.train, item.test[0], num_tokens(item.test[0].output) + 1)
+    return codec.task_tokens(item.train, item.test[0], codec.num_tokens(item.test[0].output) + 1)
 
 
 def encode_item(
-    item: Task, config: DataConfig, codec: Arc16, prefix: range = range(0)
+    item: Task, config: DataConfig, codec: Codec, prefix: range = range(0)
 ) -> tuple[Prompt, tuple[tuple[int, int], ...]]:
     """The item's prompt, behind the rows `prefix` of the prefix table, and the spans that carry loss.
 

@@ -48,6 +48,7 @@ class TrainConfig:
 
     `steps`: the most optimiser steps a task; fewer where `epochs` passes over its D_TTT end sooner.
     `batch_size`: sequences a step, fewer where they exceed `batch_tokens` (at least one).
+    `embedding_learning_rate`: that of embedding and head, where the adapter has them (None: the same).
     `warmup`: share of the steps with rising learning rate; cosine to 0 after it.
     `clip_norm`: the gradient is scaled down to this norm; 0 for no clipping, as in the paper.
     `flat_window`, `flat_gain`: stop once the mean loss of the last `flat_window` steps is not better than that of the
@@ -59,6 +60,7 @@ class TrainConfig:
     batch_size: int = 8
     batch_tokens: int = 8192
     learning_rate: float = 5e-3
+    embedding_learning_rate: float | None = None
     warmup: float = 0.1
     weight_decay: float = 0.0
     clip_norm: float = 1.0

@@ -11,10 +11,9 @@ from dataclasses import dataclass
 
 import numpy as np
 import torch
-import torch.nn.functional as F
 
 from ..arc.task import Task
-from ..codec.arc16 import Arc16
+from ..codec.codec import Codec
 from ..codec.prompt import Prompt
 from ..models.adapted import AdaptedModel, NonFiniteError
 from .data import encode_item, item_tokens
@@ -55,7 +54,7 @@ def batches(lengths: list[int], config: TrainConfig, rng: np.random.Generator) -
     return planned[: config.steps]
 
 
-def collate(prompts: list[Prompt], spans: list[tuple[tuple[int, int], ...]], codec: Arc16, device: torch.device):
+def collate(prompts: list[Prompt], spans: list[tuple[tuple[int, int], ...]], codec: Codec, device: torch.device):
     """-> ids, positions, int64 (batch, length), and the mask of tokens to be predicted, bool (batch, length); padded right."""
     length = -(-max(map(len, prompts)) // PAD_TO) * PAD_TO
     ids = torch.full((len(prompts), length), codec.pad_id)
@@ -79,12 +78,14 @@ def train(
     start: dict[str, torch.Tensor] | None = None,
     time_used: Callable[[], float] = lambda: 0.0,
     prefixes: dict[str, range] | None = None,
+    kept_tokens: int = 2**62,
 ) -> Trained:
     """Reset the adapter and the optimiser, then train on `items`; the base stays frozen.
 
     `start`: an adapter to train on from, instead of the initial one. `out_of_time` is asked before every step; `time_used`
     is the share of its time that the training has had: the learning rate falls with it where it runs ahead of the steps.
     `prefixes`: by task id, the rows of the prefix table that stand before its items; trained with the adapter.
+    `kept_tokens`: batches of more tokens, padding included, compute their activations twice instead of keeping them.
     Raises `NonFiniteError` at the first loss that is NaN or infinite.
     """
     prefixes = prefixes or {}
@@ -95,9 +96,9 @@ def train(
     if not items:
         return Trained(0, 0, (), "planned")
     rng = np.random.default_rng(seed)
-    planned = batches([item_tokens(item) for item in items], config, rng)
+    planned = batches([item_tokens(item, model.codec) for item in items], config, rng)
     masters = [p.detach().float().clone() for p in model.trainable]
-    optimiser = torch.optim.AdamW(masters, lr=0.0, betas=(0.9, 0.999), weight_decay=config.weight_decay, foreach=True)
+    optimiser = _optimiser(model, masters, config)
     losses, tokens, ended = [], 0, "planned"
     scale = FP16_SCALE if model.dtype == torch.float16 else 1.0
     for step, batch in enumerate(planned):
@@ -105,15 +106,16 @@ def train(
             ended = "deadline"
             break
         for group in optimiser.param_groups:
-            group["lr"] = config.learning_rate * schedule(max(step, time_used() * len(planned)), len(planned), config.warmup)
+            group["lr"] = group["peak"] * schedule(max(step, time_used() * len(planned)), len(planned), config.warmup)
         prompts, spans = zip(*(encode_item(items[i], data, model.codec, prefixes.get(items[i].id, range(0))) for i in batch))
         ids, positions, targets = collate(prompts, spans, model.codec, model.device)
         where = targets.roll(-1, dims=1)  # a token is predicted where the one before it stands
-        loss = F.cross_entropy(model.logits(ids, positions, where), ids[targets])
-        losses.append(float(loss.detach()))
-        if not math.isfinite(losses[-1]):
-            raise NonFiniteError(f"loss {losses[-1]} at step {step + 1} of test-time training")
-        (loss * scale).backward()
+        with model.checkpointing(ids.numel() > kept_tokens):
+            loss = model.loss(ids, positions, where, ids[targets])
+            losses.append(float(loss.detach()))
+            if not math.isfinite(losses[-1]):
+                raise NonFiniteError(f"loss {losses[-1]} at step {step + 1} of test-time training")
+            (loss * scale).backward()
         with torch.no_grad():
             for master, parameter in zip(masters, model.trainable):
                 master.grad, parameter.grad = parameter.grad.float() / scale, None
@@ -130,6 +132,21 @@ def train(
             ended = "flat"
             break
     return Trained(len(losses), tokens, tuple(losses), ended)
+
+
+def _optimiser(model: AdaptedModel, masters: list[torch.Tensor], config: TrainConfig) -> torch.optim.Optimizer:
+    """AdamW over the float32 `masters` of `model.trainable`, embedding and head at their own learning rate."""
+    tables = set(map(id, model.tables.values()))
+    is_table = [id(parameter) in tables for parameter in model.trainable]
+    rest = config.learning_rate
+    own = rest if config.embedding_learning_rate is None else config.embedding_learning_rate
+    groups = [
+        {"params": [m for m, table in zip(masters, is_table) if table == wanted], "peak": peak}
+        for wanted, peak in ((False, rest), (True, own))
+    ]
+    return torch.optim.AdamW(
+        [g for g in groups if g["params"]], lr=0.0, betas=(0.9, 0.999), weight_decay=config.weight_decay, foreach=True
+    )
 
 
 def schedule(step: float, steps: int, warmup: float) -> float:

@@ -13,12 +13,13 @@ from ..models.manifest import ENTRY_FILE, MANIFEST, WeightsError, describe_files
 EXAMPLE = """examples:
   python -m solution.weights verify
   python -m solution.weights pack runs/s/final solution/weights/arc-llama-s --name arc-llama-s --role "default on cpu" --add
-  python -m solution.weights pin my-weights"""
+  python -m solution.weights pin architects-3b downloads/Llama-3.2-3B-ARChitects-ReArc-bnb-4bit
+  python -m solution.weights pack downloads/marc-8B downloads/marc-8B-nf4 --name marc-8b --codec marc"""
 
 
 def verify(options: argparse.Namespace) -> None:
     """Check every file of the named sets, or of all, against its sha256."""
-    for name in options.names or [entry["name"] for entry in read_manifest()]:
+    for name in options.names or [entry["name"] for entry in read_manifest() if "folder" in entry]:
         weights = find_weights(name)
         weights.verify()
         files = weights.entry["files"]
@@ -26,12 +27,13 @@ def verify(options: argparse.Namespace) -> None:
 
 
 def pin(options: argparse.Namespace) -> None:
-    """Write the sizes and hashes that a set's files have now into its entry."""
-    weights = find_weights(options.name)
+    """Write the sizes and hashes that a set's files have now into its entry, beside the files where they are elsewhere."""
+    weights = find_weights(f"{options.name}={options.folder}" if options.folder else options.name)
     files = describe_files(weights.folder)
     if not files:
         raise WeightsError(f"weights {weights.name}: no file in {weights.folder}")
-    store(weights.entry | {"files": files}, weights.folder, in_manifest=weights.entry in read_manifest())
+    in_manifest = not options.folder and weights.entry in read_manifest()
+    store(weights.entry | {"files": files}, weights.folder, in_manifest)
     print(f"{weights.name}: {len(files)} files pinned")
 
 
@@ -40,7 +42,7 @@ def pack(options: argparse.Namespace) -> None:
     from .pack import pack_folder
 
     details = json.loads(Path(options.training).read_text()) if options.training else {}
-    entry = pack_folder(Path(options.source), Path(options.target), options.name, options.role, details)
+    entry = pack_folder(Path(options.source), Path(options.target), options.name, options.role, details, options.codec)
     store(entry, Path(options.target), in_manifest=options.add)
     print(f"{options.name}: {entry['parameters']} parameters, {sum(f['size'] for f in entry['files'])} bytes in {options.target}")
 
@@ -69,12 +71,14 @@ def main() -> int:
     one.set_defaults(do=verify)
     one = commands.add_parser("pin", help=pin.__doc__)
     one.add_argument("name", help="name or folder")
+    one.add_argument("folder", nargs="?", help="where the named set's files are")
     one.set_defaults(do=pin)
     one = commands.add_parser("pack", help=pack.__doc__)
     one.add_argument("source", help="folder with config.json and dense safetensors")
     one.add_argument("target", help="folder to write")
     one.add_argument("--name", required=True)
     one.add_argument("--role", default="", help="'default on cpu', 'default on cuda' or nothing")
+    one.add_argument("--codec", default="arc16", choices=("arc16", "architects", "marc"), help="how it reads tasks (%(default)s)")
     one.add_argument("--training", help="JSON file with the entry's 'training' and 'scores' (and whatever else it should say)")
     one.add_argument("--add", action="store_true", help="into the manifest (else beside the files)")
     one.set_defaults(do=pack)

@@ -1,6 +1,7 @@
 """From trained weights to a weight set: quantized, complete, described. Not here: the manifest file (`__main__`)."""
 
 import json
+import shutil
 from pathlib import Path
 
 import torch
@@ -13,8 +14,13 @@ COUNTERS, DETAILS = "training_state.json", "entry_details.json"
 """What `solution.finetune` leaves beside trained weights: its counters and settings; parts of the entry."""
 
 
-def pack_folder(source: Path, target: Path, name: str, role: str, details: dict) -> dict:
+TOKENIZER_FILES = ("tokenizer.json", "tokenizer_config.json", "special_tokens_map.json")
+
+
+def pack_folder(source: Path, target: Path, name: str, role: str, details: dict, codec: str = "arc16") -> dict:
     """Quantize the dense Llama in `source` to NF4 in `target`, with tokenizer, and return its manifest entry.
+
+    With another `codec` than our own the tokenizer is the source's.
 
     What the source says of itself (`said_by`) goes into the entry;
     `details` overrides or adds to that: training, scores, licence, position_scheme. The files' hashes are those of `target`
@@ -23,14 +29,19 @@ def pack_folder(source: Path, target: Path, name: str, role: str, details: dict)
     config = json.loads((source / "config.json").read_text())
     if config.get("model_type") != "llama":
         raise WeightsError(f"{source}: model type {config.get('model_type')!r} is not llama")
-    state = read_dense(source, torch.float32)
+    state = read_dense(source, torch.bfloat16)
     broken = [key for key, tensor in state.items() if not torch.isfinite(tensor).all()]
     if broken:
         raise WeightsError(f"{source}: {broken[0]} holds NaN or infinity")
     if config.get("tie_word_embeddings"):
         state.pop("lm_head.weight", None)
     quantize_folder(state, config, target)
-    write_tokenizer(target)
+    if codec == "arc16":
+        write_tokenizer(target)
+    else:
+        for file in TOKENIZER_FILES:
+            if (source / file).is_file():
+                shutil.copyfile(source / file, target / file)
     in_4_bits = sum(t.numel() for key, t in state.items() if is_quantized_name(key))
     entry = {
         "name": name,
@@ -39,10 +50,10 @@ def pack_folder(source: Path, target: Path, name: str, role: str, details: dict)
         "feed-forward {intermediate_size}".format(**config),
         "parameters": sum(t.numel() for t in state.values()),
         "quantization": f"bitsandbytes NF4, blocks of 64 ({in_4_bits} parameters in 4 bits, the rest bfloat16)",
-        "codec": "arc16",
-        "position_scheme": "grid",
-        "licence": "MIT",
-        "source": "trained by solution.finetune",
+        "codec": codec,
+        "position_scheme": "grid" if codec == "arc16" else "sequential",
+        "licence": "MIT" if codec == "arc16" else "that of its source",
+        "source": "trained by solution.finetune" if codec == "arc16" else source.name,
     }
     return entry | said_by(source) | details | {"files": describe_files(target)}
 

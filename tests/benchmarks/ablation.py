@@ -59,7 +59,7 @@ def measure(model, task, outputs, preset):
 
     model.reset()
     before = solved(DenseLlama(model, adapter=False)), answer_loss(model, task, outputs)
-    train(model, build(task, preset.data, 0), preset.data, preset.train, 0)
+    train(model, build(task, preset.data, model.codec, 0), preset.data, preset.train, 0)
     after = solved(DenseLlama(model)), answer_loss(model, task, outputs)
     return before[0], after[0], before[1], after[1]
 

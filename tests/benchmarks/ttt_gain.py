@@ -44,7 +44,7 @@ def solve(model, task, preset):
     views = [(task, number, plan_view(task, number, preset.decode, 0)) for number in range(preset.first_views)]
     # Leaving one out takes one demonstration from what a view shows, so the eight symmetries serve both forms.
     before = decode_views(DenseLlama(model, adapter=False), model.codec, views, preset.decode, "base")
-    trained = train(model, build(task, preset.data, 0), preset.data, preset.train, 0)
+    trained = train(model, build(task, preset.data, model.codec, 0), preset.data, preset.train, 0)
     llama = DenseLlama(model)
     after = [decode_views(llama, model.codec, views, config, "ttt") for config in (preset.decode, leave_out)]
     return [found[task.id].candidates for found in (before, *after)], trained
