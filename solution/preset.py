@@ -46,11 +46,31 @@ PAPER = Preset(
     rounds=0,
 )
 
+ARCHITECTS = Preset(
+    name="architects",
+    lora=LoraShape(rank=32, alpha=16.0, rslora=True, embeddings=True),
+    data=DataConfig(keep_zero=False),
+    train=TrainConfig(
+        steps=64, batch_size=1, learning_rate=1e-4, embedding_learning_rate=1e-5, warmup=0.5, flat_window=0,
+    ),
+    decode=DecodeConfig(keep_zero=False),
+    first_views=16,
+    rounds=0,
+    select="product_of_experts",
+)  # fmt: skip
+
 PRESETS = {
     preset.name: preset
     for preset in (
         DEFAULT,
         PAPER,
+        replace(
+            PAPER,
+            name="paper-8b",
+            lora=replace(PAPER.lora, targets=(*PAPER.lora.targets, "lm_head")),
+            train=replace(PAPER.train, learning_rate=1e-4),
+        ),
+        ARCHITECTS,
         replace(DEFAULT, name="no-ttt", train=replace(DEFAULT.train, steps=0)),
         replace(DEFAULT, name="no-transformations", data=replace(DEFAULT.data, transformations="none", permutations=0)),
         replace(
@@ -66,5 +86,7 @@ PRESETS = {
         replace(DEFAULT, name="test", train=replace(DEFAULT.train, steps=2), more_views=2),
     )
 }
-"""The default, the paper's recipe, the default with one part of the method taken away (paper.md, "Numbers"), the default on
-top of an adapter trained on all tasks, and one that ends in seconds, to try the machinery."""
+"""The default; the paper's recipe for 1B and 3B, and for 8B (paper.md, details 5); the ARChitects' (2025, per-task: rank 32,
+64 steps of one sequence, half of them warm-up), decoded greedily and ranked by the scores at inference, where theirs decodes
+depth first and scores candidates in all views; the default with one part of the method taken away (paper.md, "Numbers"), or on
+top of an adapter trained on all tasks; and one that ends in seconds, to try the machinery."""

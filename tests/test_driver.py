@@ -208,7 +208,7 @@ def in_process(tmp_path):
         journal = Journal(folder / "journal.jsonl", {"test": 1})
         sizes = {n: task_size(t, Arc16("grid")) for n, t in challenges.tasks.items()}
         setup = Setup(
-            challenges, solutions, sizes, preset, Board(challenges, preset.select), journal, tmp_path / "s.json", Clock(600)
+            challenges, solutions, sizes, preset, Board(challenges, preset.select), journal, tmp_path / "s.json", Clock(600), 1e4
         )
         finished = queue.Queue()
         workers = []

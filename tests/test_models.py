@@ -46,10 +46,23 @@ def folder(tmp_path):
 
 
 def test_every_entry_of_the_manifest_verifies():
-    entries = read_manifest()
+    entries = [entry for entry in read_manifest() if "folder" in entry]
     assert entries
     for entry in entries:
         find_weights(entry["name"]).verify()
+
+
+def test_published_checkpoints_are_listed_without_a_hash_and_refused_until_pinned(tmp_path):
+    far = [entry for entry in read_manifest() if "folder" not in entry]
+    assert {(e["name"], e["codec"]) for e in far} == {("architects-3b", "architects"), ("marc-8b", "marc")}
+    for entry in far:
+        assert all(f["sha256"] is None for f in entry["files"])
+        here = tmp_path / entry["name"]
+        here.mkdir()
+        for file in entry["files"]:
+            (here / file["path"]).write_text("{}")
+        with pytest.raises(WeightsError, match="--allow-unpinned does without"):
+            find_weights(f"{entry['name']}={here}").verify()
 
 
 def test_embedded_weights_are_small_and_listed_whole():
@@ -326,3 +339,20 @@ def test_a_named_entry_takes_its_files_from_another_folder(folder, tmp_path):
     (folder / "model-extra.safetensors").write_bytes(b"")
     with pytest.raises(WeightsError, match="model-extra.safetensors is not in its manifest entry"):
         replace(weights, allow_unpinned=True).verify()
+
+
+def test_repeating_shared_keys_changes_no_logits(monkeypatch):
+    from transformers.integrations import sdpa_attention
+
+    from solution.models.load import repeat_shared_keys
+
+    model = random_model("sequential", kv_heads=1)
+    ids, positions = torch.arange(12)[None], torch.arange(12)[None]
+    where = torch.ones_like(ids, dtype=torch.bool)
+    shared = model.plain_logits(ids, positions, where)
+    repeats = []
+    monkeypatch.setattr(sdpa_attention, "use_gqa_in_sdpa", sdpa_attention.use_gqa_in_sdpa)
+    original = sdpa_attention.repeat_kv
+    monkeypatch.setattr(sdpa_attention, "repeat_kv", lambda keys, n: repeats.append(n) or original(keys, n))
+    repeat_shared_keys()
+    assert torch.allclose(model.plain_logits(ids, positions, where), shared, atol=1e-5) and repeats == [4] * 6

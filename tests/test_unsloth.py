@@ -82,6 +82,14 @@ def test_gradients_agree(runs):
     close(device, unsloth["gradient"], transformers["gradient"])
 
 
+def test_activations_computed_twice_and_trained_embeddings_agree(runs):
+    device, unsloth, transformers = runs
+    for key in ("kept gradient", "checkpointed gradient"):
+        close(device, unsloth[key], transformers[key])
+    close(device, unsloth["checkpointed gradient"], unsloth["kept gradient"])
+    assert len(unsloth["kept gradient"]) > len(unsloth["gradient"]) and (unsloth["tables move"] > 0).all()
+
+
 def test_training_agrees_and_repeats_after_a_reset(runs):
     device, unsloth, transformers = runs
     assert len(unsloth["curve"]) == 3 and unsloth["curve"][-1] < unsloth["curve"][0]
@@ -159,9 +167,9 @@ def measure(backend: str, device_name: str, out: str) -> None:
     dtype = torch.float32 if device_name == "cpu" else compute_dtype(device)
     weights, shape = default_weights("cpu"), LoraShape(rank=8, alpha=8)
 
-    def loaded(weights):
-        model = load(weights, device, shape, backend, dtype)
-        model.logits = model.plain_logits  # on a CPU `logits` would go round Unsloth's module
+    def loaded(weights, shape=shape, **options):
+        model = load(weights, device, shape, backend, dtype, **options)
+        model._lean = False  # which on a CPU would go round Unsloth's module
         return model
 
     def loss(model, prompts, moved=False):
@@ -227,6 +235,13 @@ def measure(backend: str, device_name: str, out: str) -> None:
     result["tokens"] = np.concatenate([g.ids for g in written])
     result["log probs"] = [g.log_prob for g in written]
     result["plain tokens"] = np.concatenate([greedy_one(model, p, len(g.ids)).ids for p, g in zip(prompts, written)])
+
+    whole = loaded(weights, replace(shape, embeddings=True), checkpointing=True, longest=2048)
+    whole.load_adapter(whole.adapter() | drawn)
+    for name, on in (("kept", False), ("checkpointed", True)):
+        with whole.checkpointing(on):
+            result[f"{name} gradient"] = torch.cat([g.flatten() for g in gradients(whole, batches[0])]).cpu()
+    result["tables move"] = [float(g.norm()) for g in gradients(whole, batches[0])[-2:]]
 
     entry = weights.entry | {"position_scheme": "sequential"}
     sequential = loaded(replace(weights, entry=entry))

@@ -42,7 +42,9 @@ def plan_view(task: Task, number: int, config: DecodeConfig, seed: int) -> View:
         return View(number)
     rng = np.random.default_rng([seed, number, *task.id.encode("utf-8", "surrogatepass")])
     order = random_order(rng, len(task.train))
-    return View(number % 8, random_colours(rng), order) if config.permute_colours else View(number % 8, order=order)
+    if not config.permute_colours:
+        return View(number % 8, order=order)
+    return View(number % 8, random_colours(rng, config.keep_zero), order)
 
 
 def view_prompt(

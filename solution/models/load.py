@@ -12,6 +12,7 @@ import numpy as np
 import torch
 from peft import LoraConfig, get_peft_model
 from transformers import LlamaConfig, LlamaForCausalLM
+from transformers.integrations import sdpa_attention
 
 from ..arc.task import Pair, Task, as_grid
 from ..codec.arc16 import VOCABULARY_SIZE, Arc16
@@ -69,6 +70,8 @@ def load(
                 lm = read_llama(weights.folder, dtype, codec.position_scheme, codec.vocabulary_size).to(device)
         except ValueError as error:
             raise WeightsError(f"weights {weights.name}: {error}") from error
+        if device.type == "cuda" and torch.cuda.get_device_capability(device)[0] < 8:
+            repeat_shared_keys()
         wrapped = get_peft_model(lm, peft_config(lora), autocast_adapter_dtype=False)
     model = AdaptedModel(wrapped, codec, device, dtype, lora.embeddings)
     _check_finite(model, weights.name)
@@ -146,6 +149,15 @@ def read_llama(
         raise ValueError(f"tensors do not fit the configuration: {[*missing, *unexpected][:3]}")
     lm.model.rotary_emb = GridRotary(lm.model.layers[0].self_attn.head_dim) if position_scheme == "grid" else rotary
     return lm.eval()
+
+
+def repeat_shared_keys() -> None:
+    """Make transformers give attention one key head a query head, from now on, in every model.
+
+    Without flash attention (a T4) torch would compute shared key heads by its plain kernel, which writes all probabilities out:
+    24 heads of 6,000 x 6,000 are 1.7 GB a sequence in float16. Repeated keys take the memory-efficient kernel.
+    """
+    sdpa_attention.use_gqa_in_sdpa = lambda *arguments, **named: False
 
 
 def peft_config(lora: LoraShape) -> LoraConfig:

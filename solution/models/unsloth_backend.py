@@ -111,7 +111,7 @@ def _own_rotary(lm) -> None:
 
 def _reach_check(longest: int):
     def check(module, args, kwargs):
-        length = kwargs["input_ids"].shape[1]
+        length = kwargs["position_ids"].shape[1]
         if length > longest:
             raise ValueError(f"a sequence of {length} tokens is longer than the {longest} that the model was loaded for")
         if isinstance(module.rotary_emb, GridRotary | SequentialRotary):

@@ -72,7 +72,7 @@ def _expand(level: list[Task], config: DataConfig, rng: np.random.Generator) -> 
         elif config.transformations != "none":
             raise ValueError(f"transformations {config.transformations!r} are not one of paper, symmetries, none")
     permuted = [
-        View(colours=random_colours(rng), order=random_order(rng, len(item.train))).apply(item)
+        View(colours=random_colours(rng, config.keep_zero), order=random_order(rng, len(item.train))).apply(item)
         for item in shown
         for _ in range(config.permutations)
     ]

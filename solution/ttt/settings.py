@@ -9,7 +9,8 @@ class DataConfig:
 
     `kind`: "leave_one_out", or "end_to_end" (ablation: every pair alone, no demonstrations in context).
     `transformations`: "paper" (the whole rule-based list), "symmetries" (the eight invertible ones), "none" (ablation).
-    `permutations`: copies of each item under a fresh colour bijection and a fresh demonstration order.
+    `permutations`: copies of each item under a fresh colour bijection and a fresh demonstration order. `keep_zero`: colour 0
+    stays 0 in them.
     `demonstration_loss`: whether outputs of demonstrations carry loss from the second one on (off: an ablation).
     `max_items`, `max_tokens`: the cap a task and the token limit an item.
     """
@@ -17,6 +18,7 @@ class DataConfig:
     kind: str = "leave_one_out"
     transformations: str = "symmetries"
     permutations: int = 1
+    keep_zero: bool = True
     demonstration_loss: bool = True
     max_items: int = 250
     max_tokens: int = 8192

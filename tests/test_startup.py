@@ -1,0 +1,187 @@
+"""The first seconds: what cannot be used stops a run with one line, and in the competition rerun is replaced; published
+checkpoints run through the whole driver."""
+
+import json
+import re
+import shutil
+from types import SimpleNamespace
+
+import pytest
+import torch
+from transformers import LlamaConfig, LlamaForCausalLM
+
+from solution.arc.load import InputError, public_training
+from solution.arc.submission import validate_submission
+from solution.codec.arc16 import Arc16
+from solution.driver import devices
+from solution.driver.startup import Attempt, attempts, longest_sequence, within_positions
+from solution.models.manifest import ENTRY_FILE, default_weights, find_weights
+from solution.models.nf4 import quantize_folder
+from solution.preset import ARCHITECTS, DEFAULT, PAPER
+
+from .test_codec_published import learnt_llama3, shrunk
+from .test_driver import ROOT, go, job_lines, smallest_training_tasks, write_input
+
+CPU_BUDGET = "5m"
+
+
+@pytest.fixture(scope="module")
+def two(tmp_path_factory):
+    folder = tmp_path_factory.mktemp("two")
+    tasks, _ = smallest_training_tasks(2)
+    write_input(folder, tasks)
+    return folder, {name: len(task.test) for name, task in tasks.items()}
+
+
+def published(folder, name, build):
+    """A folder as the named entry's source publishes it: its kind of tokenizer, a small random Llama in 4 bits."""
+    build(folder)
+    vocabulary = len(json.loads((folder / "tokenizer.json").read_text())["model"]["vocab"])
+    vocabulary += sum(t["special"] for t in json.loads((folder / "tokenizer.json").read_text())["added_tokens"])
+    torch.manual_seed(0)
+    config = LlamaConfig(
+        vocab_size=vocabulary, hidden_size=64, intermediate_size=128, num_hidden_layers=2, num_attention_heads=4,
+        num_key_value_heads=2, head_dim=16, max_position_embeddings=3000, tie_word_embeddings=False,
+    )  # fmt: skip
+    lm = LlamaForCausalLM(config)
+    quantize_folder(lm.state_dict(), config.to_dict() | {"architectures": ["LlamaForCausalLM"]}, folder)
+    listed = {f["path"] for f in find_weights(f"{name}={folder}").entry["files"]}
+    for path in listed - {p.name for p in folder.iterdir()}:
+        if path.endswith(".json"):
+            (folder / path).write_text("{}")
+    return folder
+
+
+def test_the_architects_checkpoint_runs_through_the_driver_pinned_or_not(two, tmp_path):
+    folder, num_tests = two
+    weights = published(tmp_path / "architects", "architects-3b", lambda f: shrunk(f, tokenizer_config={
+        "eos_token": "<|eot_id|>", "pad_token": "<|finetune_right_pad_id|>"}))  # fmt: skip
+    named = f"architects-3b={weights}"
+    common = ("--preset", "architects", "--budget", CPU_BUDGET, "--devices", "cpu", "--limit", "1")
+    refused = go(folder, *common, "--weights", named, output="refused.json")
+    assert refused.returncode == 2 and "Traceback" not in refused.stderr
+    assert refused.stderr.strip().endswith("--allow-unpinned does without")
+    assert validate_submission(folder / "refused.json", num_tests) == []
+
+    done = go(folder, *common, "--weights", named, "--allow-unpinned", output="open.json")
+    assert done.returncode == 0, done.stderr
+    assert "architects-3b, NOT PINNED" in (folder / "open.log").read_text()
+    (trained,) = [line for line in job_lines(folder, "open") if line["record"]["job"]["stage"] == "ttt"]
+    assert trained["ttt"]["steps"] == 64 and trained["record"]["job"]["num_views"] == 16 and trained["record"]["ok"]
+    assert trained["ttt"]["losses"][-1] < trained["ttt"]["losses"][0]
+
+    pinned = go_module("solution.weights", "pin", "architects-3b", str(weights))
+    assert pinned.returncode == 0, pinned.stderr
+    entry = json.loads((weights / ENTRY_FILE).read_text())
+    assert entry["codec"] == "architects" and all(f["sha256"] for f in entry["files"])
+    again = go(folder, *common, "--weights", str(weights), output="pinned.json")
+    assert again.returncode == 0 and "architects-3b, verified" in (folder / "pinned.log").read_text()
+    assert (folder / "pinned.json").read_bytes() == (folder / "open.json").read_bytes()
+
+
+def go_module(module, *arguments):
+    import subprocess
+    import sys
+
+    return subprocess.run([sys.executable, "-m", module, *arguments], capture_output=True, text=True, cwd=ROOT)
+
+
+def test_dense_marc_weights_are_packed_and_run(two, tmp_path):
+    folder, num_tests = two
+    source = tmp_path / "marc"
+    learnt_llama3(source)
+    vocabulary = len(json.loads((source / "tokenizer.json").read_text())["model"]["vocab"]) + 10
+    torch.manual_seed(0)
+    config = LlamaConfig(
+        vocab_size=vocabulary, hidden_size=64, intermediate_size=128, num_hidden_layers=2, num_attention_heads=4,
+        num_key_value_heads=2, head_dim=16, max_position_embeddings=3000, tie_word_embeddings=False,
+    )  # fmt: skip
+    LlamaForCausalLM(config).save_pretrained(source)
+    target = tmp_path / "packed"
+    packed = go_module("solution.weights", "pack", str(source), str(target), "--name", "mine", "--codec", "marc")
+    assert packed.returncode == 0, packed.stderr
+    done = go(folder, "--weights", str(target), "--preset", "test", "--budget", CPU_BUDGET, "--devices", "cpu", "--limit", "1",
+              output="marc.json")  # fmt: skip
+    assert done.returncode == 0, done.stderr
+    assert validate_submission(folder / "marc.json", num_tests) == []
+    assert all(line["record"]["ok"] for line in job_lines(folder, "marc"))
+
+
+def test_bad_weights_stop_a_run_and_in_the_rerun_the_embedded_ones_take_over(two, tmp_path):
+    folder, num_tests = two
+    weights = default_weights("cpu")
+    damaged = shutil.copytree(weights.folder, tmp_path / "damaged")
+    (damaged / ENTRY_FILE).write_text(json.dumps(weights.entry))
+    data = bytearray((damaged / "model.safetensors").read_bytes())
+    data[-1] ^= 1
+    (damaged / "model.safetensors").write_bytes(data)
+    options = ("--weights", str(damaged), "--budget", "3m", "--preset", "test", "--limit", "1", "--devices", "cpu")
+    stopped = go(folder, *options, output="stopped.json")
+    assert stopped.returncode == 2
+    fault = r"submission.py: weights arc-llama-s: .*does not have the sha256 of its manifest entry"
+    assert re.fullmatch(fault, stopped.stderr.splitlines()[-1]) and "Traceback" not in stopped.stderr
+    rerun = go(folder, *options, output="rerun.json", KAGGLE_IS_COMPETITION_RERUN="1")
+    assert rerun.returncode == 0, rerun.stderr
+    log = (folder / "rerun.log").read_text()
+    assert "does not have the sha256" in log and "going on with weights by default on cpu:0 by transformers" in log
+    assert any(line["record"]["job"]["stage"] == "ttt" and line["record"]["ok"] for line in job_lines(folder, "rerun"))
+    assert validate_submission(folder / "rerun.json", num_tests) == []
+
+
+def test_a_missing_package_is_one_line_and_no_error_in_the_rerun(two, tmp_path):
+    folder, num_tests = two
+    (tmp_path / "peft").mkdir()
+    (tmp_path / "peft" / "__init__.py").write_text("raise ImportError('no peft here')")
+    for rerun, code in (("", 2), ("1", 0)):
+        done = go(folder, "--budget", "3m", output="missing.json", PYTHONPATH=str(tmp_path), KAGGLE_IS_COMPETITION_RERUN=rerun)
+        assert done.returncode == code and done.stderr.count("\n") == 1
+        assert "a package is missing or broken (no peft here)" in done.stderr
+        assert validate_submission(folder / "missing.json", num_tests) == []
+
+
+def test_attempts_end_with_the_embedded_weights_on_the_cpu():
+    wanted = Attempt("mine", ("cuda:0", "cuda:1"), "unsloth")
+    assert attempts(wanted, rerun=False) == [wanted]
+    found = attempts(wanted, rerun=True)
+    assert found[0] == wanted and len(set(found)) == len(found) == 5
+    assert found[-1].weights is None and all(n.startswith("cpu") for n in found[-1].names)
+
+
+@pytest.fixture
+def old_and_new(monkeypatch):
+    """Two CUDA devices, of which the first is too old for this torch."""
+    cuda = SimpleNamespace(
+        device_count=lambda: 2, get_device_name=lambda i: ("Tesla P100", "Tesla T4")[i],
+        get_device_capability=lambda i: ((6, 0), (7, 5))[i],
+    )  # fmt: skip
+
+    def ones(count, device):
+        if device == "cuda:0":
+            raise RuntimeError("CUDA error: no kernel image is available for execution on the device\nmore")
+        return torch.ones(count)
+
+    monkeypatch.setattr(devices, "torch", SimpleNamespace(cuda=cuda, ones=ones))
+
+
+def test_a_gpu_that_runs_nothing_stops_the_run_and_is_left_out_in_the_rerun(old_and_new):
+    fault = r"cuda:0 cannot be used \(Tesla P100, capability 6.0: CUDA error: no kernel image is available.*\)"
+    for asked in ("auto", "cuda:0", "cuda:0,cuda:1"):
+        with pytest.raises(InputError, match=fault):
+            devices.worker_devices(asked)
+    assert devices.worker_devices("cuda:1") == (["cuda:1"], [])
+    names, notes = devices.worker_devices("auto", rerun=True)
+    assert names == ["cuda:1"] and re.match(fault, notes[0])
+    names, _ = devices.worker_devices("cuda:0", rerun=True)
+    assert names == [f"cpu:{i}" for i in range(devices.cores())]
+
+
+def test_longest_sequence_bounds_what_a_run_computes_and_presets_stay_within_positions():
+    tasks = list(public_training()[0].tasks.values())[:60]
+    codec = Arc16("sequential")
+    short = within_positions(DEFAULT, 2500, codec)
+    assert short.data.max_tokens == 2500 and short.decode.max_prompt_tokens + codec.max_answer_tokens <= 2500
+    largest = max(codec.task_tokens((), test) for task in tasks for test in task.test)
+    assert longest_sequence(tasks, short, codec) <= max(2500, largest + codec.max_answer_tokens)
+    assert longest_sequence(tasks, DEFAULT, codec) > longest_sequence(tasks, short, codec)
+    assert longest_sequence(tasks[:1], PAPER, codec) == PAPER.data.max_tokens  # transformed items may be larger than the task's
+    assert ARCHITECTS.train.warmup * ARCHITECTS.train.steps == 32
