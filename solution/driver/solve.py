@@ -7,6 +7,7 @@ Not here: which job (`schedule`), threads and failures (`worker`).
 import hashlib
 import logging
 import re
+import shutil
 import time
 from collections.abc import Callable
 from dataclasses import replace
@@ -33,6 +34,8 @@ from ..ttt.train import Trained, train
 from .journal import Result
 
 JOINT = "joint-adapter"
+DISK_LEFT = 2**30
+"""Bytes of disk that stored adapters leave free: journal, submission and report need them more."""
 log = logging.getLogger("solution")
 
 
@@ -146,9 +149,12 @@ class Solver:
     def _keep(self, name: str) -> bool:
         """Store the adapter as it is now, whole or not at all; without room for it, it will be trained again if needed."""
         aside = self._kept(name).with_suffix(f".{self.device.replace(':', '-')}.part")
+        tensors = self.model.adapter()
         try:
             self.adapters.mkdir(parents=True, exist_ok=True)
-            save_file(self.model.adapter(), aside)
+            if shutil.disk_usage(self.adapters).free < sum(t.nbytes for t in tensors.values()) + DISK_LEFT:
+                raise OSError("the disk is nearly full")
+            save_file(tensors, aside)
             aside.replace(self._kept(name))
         except (OSError, SafetensorError) as error:
             log.warning("the adapter of %s could not be kept: %s", name, error)
