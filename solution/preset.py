@@ -22,7 +22,7 @@ class Preset:
     data: DataConfig = field(default_factory=DataConfig)
     train: TrainConfig = field(default_factory=TrainConfig)
     decode: DecodeConfig = field(default_factory=DecodeConfig)
-    base: DecodeConfig = field(default_factory=lambda: DecodeConfig(max_prompt_tokens=2048))
+    base: DecodeConfig = field(default_factory=lambda: DecodeConfig(max_prompt_tokens=1024))
     first_views: int = 8
     more_views: int = 8
     rounds: int = 1
