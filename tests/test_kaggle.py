@@ -421,10 +421,11 @@ def test_the_rerun_asks_for_less_where_the_driver_refuses(place, driver, monkeyp
     assert "transformers" not in options[0] and "transformers" in options[1] and "transformers" in options[2]
 
 
-def test_the_rerun_keeps_answers_rather_than_begin_with_less(place, driver, tmp_path):
-    started = driver((-9, 3), (-9, 0))
+def test_the_rerun_keeps_answers_rather_than_begin_with_less(place, driver, tmp_path, monkeypatch):
+    monkeypatch.setattr(start, "PAUSE", 0.0)
+    started = driver((-9, 3), *[(-9, 0)] * start.FRUITLESS)
     start.submit(place(rerun=True))
-    assert len(started) == 2 and "the submission stays" in (tmp_path / "working" / "notebook.log").read_text()
+    assert len(started) == 1 + start.FRUITLESS and "the submission stays" in (tmp_path / "working" / "notebook.log").read_text()
 
 
 def test_options_that_cannot_be_read_stop_an_ordinary_run_and_not_the_rerun(place, driver, monkeypatch):

@@ -2,8 +2,14 @@
 checkpoints run through the whole driver."""
 
 import json
+import os
+import queue
 import re
 import shutil
+import subprocess
+import sys
+import time
+from dataclasses import replace
 from types import SimpleNamespace
 
 import pytest
@@ -14,10 +20,17 @@ from solution.arc.load import InputError, public_training
 from solution.arc.submission import validate_submission
 from solution.codec.arc16 import Arc16
 from solution.driver import devices
-from solution.driver.startup import Attempt, attempts, longest_sequence, within_positions
+from solution.driver.clock import Clock
+from solution.driver.solve import smaller_training, within_memory
+from solution.driver.startup import longest_sequence, within_positions
+from solution.driver.worker import Assignment, Worker, is_lost
+from solution.kaggle import start
 from solution.models.manifest import ENTRY_FILE, default_weights, find_weights
+from solution.models.memory import UNLIMITED
 from solution.models.nf4 import quantize_folder
 from solution.preset import ARCHITECTS, DEFAULT, PAPER
+from solution.schedule.job import Job
+from solution.ttt.data import build, item_tokens
 
 from .test_codec_published import learnt_llama3, shrunk
 from .test_driver import ROOT, go, job_lines, smallest_training_tasks, write_input
@@ -80,9 +93,6 @@ def test_the_architects_checkpoint_runs_through_the_driver_pinned_or_not(two, tm
 
 
 def go_module(module, *arguments):
-    import subprocess
-    import sys
-
     return subprocess.run([sys.executable, "-m", module, *arguments], capture_output=True, text=True, cwd=ROOT)
 
 
@@ -107,7 +117,7 @@ def test_dense_marc_weights_are_packed_and_run(two, tmp_path):
     assert all(line["record"]["ok"] for line in job_lines(folder, "marc"))
 
 
-def test_bad_weights_stop_a_run_and_in_the_rerun_the_embedded_ones_take_over(two, tmp_path):
+def test_bad_weights_stop_a_run(two, tmp_path):
     folder, num_tests = two
     weights = default_weights("cpu")
     damaged = shutil.copytree(weights.folder, tmp_path / "damaged")
@@ -120,31 +130,120 @@ def test_bad_weights_stop_a_run_and_in_the_rerun_the_embedded_ones_take_over(two
     assert stopped.returncode == 2
     fault = r"submission.py: weights arc-llama-s: .*does not have the sha256 of its manifest entry"
     assert re.fullmatch(fault, stopped.stderr.splitlines()[-1]) and "Traceback" not in stopped.stderr
-    rerun = go(folder, *options, output="rerun.json", KAGGLE_IS_COMPETITION_RERUN="1")
-    assert rerun.returncode == 0, rerun.stderr
-    log = (folder / "rerun.log").read_text()
-    assert "does not have the sha256" in log and "going on with weights by default on cpu:0 by transformers" in log
-    assert any(line["record"]["job"]["stage"] == "ttt" and line["record"]["ok"] for line in job_lines(folder, "rerun"))
-    assert validate_submission(folder / "rerun.json", num_tests) == []
 
 
-def test_a_missing_package_is_one_line_and_no_error_in_the_rerun(two, tmp_path):
+def test_the_rerun_goes_on_with_the_embedded_weights_and_never_over_answers(two, tmp_path, monkeypatch):
+    """The real driver under the real start: damaged weights are refused twice, then the embedded ones run. Where answers are
+    already there, they stay."""
+    folder, num_tests = two
+    weights = default_weights("cpu")
+    damaged = shutil.copytree(weights.folder, tmp_path / "damaged")
+    (damaged / ENTRY_FILE).write_text(json.dumps(weights.entry | {"preset": "test"}))
+    (tmp_path / "working").mkdir()
+    place = start.Place(folder, tmp_path / "working", tmp_path, rerun=True)
+    environment = dict(os.environ, OMP_NUM_THREADS="1", KAGGLE_IS_COMPETITION_RERUN="1", PYTHONPATH=str(ROOT))
+    given = ["--input", str(folder), "--preset", "test", "--limit", "1"]
+    monkeypatch.setattr(start, "PAUSE", 0.0)
+
+    def drive():
+        steps = start.tries(given, ["--weights", str(damaged)], place)
+        steps = [(what, [*options, "--preset", "test", "--limit", "1"]) for what, options in steps]
+        clock = Clock(120)
+        clock.start = time.monotonic()  # this process is older than the notebook's would be
+        start.drive(place, clock, steps, environment, tmp_path)
+        return (tmp_path / "working" / "notebook.log").read_text()
+
+    data = bytearray((damaged / "model.safetensors").read_bytes())
+    (damaged / "model.safetensors").write_bytes(data[:-1])
+    log = drive()
+    assert log.count("bytes, not") == 2 and "tried: without Unsloth" in log and "weights: arc-llama-s, verified" in log
+    answers = (tmp_path / "working" / "submission.json").read_bytes()
+    assert validate_submission(tmp_path / "working" / "submission.json", num_tests) == []
+    assert sum(1 for line in job_lines(tmp_path / "working") if line["record"]["ok"]) >= 2
+
+    # The weights work again, but the journal is the embedded ones' on another precision: nothing may begin over it.
+    (damaged / "model.safetensors").write_bytes(data)
+    given += ["--seed", "7"]
+    log = drive()
+    assert "its answers stand" in log and "the submission stays" in log
+    assert (tmp_path / "working" / "submission.json").read_bytes() == answers
+
+
+LOSES_ITS_DEVICE = """
+import sys
+from solution.driver import solve
+from solution.driver.cli import main
+jobs = []
+original = solve.Solver.__call__
+def call(self, job, *limits):
+    jobs.append(job)
+    if len(jobs) > 2:
+        raise RuntimeError("CUDA error: an illegal memory access was encountered")
+    return original(self, job, *limits)
+solve.Solver.__call__ = call
+sys.argv = ["submission.py", *sys.argv[1:]]
+sys.exit(main())
+"""
+
+
+def test_a_process_that_lost_its_device_begins_anew_and_goes_on(two):
+    folder, num_tests = two
+    command = [sys.executable, "-c", LOSES_ITS_DEVICE, "--input", str(folder), "--output", str(folder / "lost.json"), "--fresh",
+               "--preset", "test", "--budget", "4m", "--devices", "cpu"]  # fmt: skip
+    done = subprocess.run(command, capture_output=True, text=True, cwd=ROOT, env=dict(os.environ, OMP_NUM_THREADS="1"))
+    assert done.returncode == 0, done.stderr
+    log = (folder / "lost.log").read_text()
+    assert "cpu:0 is lost to this process: RuntimeError: CUDA error" in log and "every device is lost: starting again" in log
+    assert "going on from" in log and "everything was done" in log
+    lines = job_lines(folder, "lost")
+    assert {t for line in lines if line["record"]["job"]["stage"] == "ttt" and line["record"]["ok"] for t in
+            line["record"]["job"]["tasks"]} == set(num_tests)  # fmt: skip
+    assert all(line["record"]["job"]["attempt"] == 0 for line in lines)  # no task was blamed
+
+
+def test_a_worker_whose_device_is_lost_still_answers(monkeypatch):
+    def raises(*arguments):
+        raise RuntimeError("CUDA error: an illegal memory access was encountered")
+
+    monkeypatch.setattr(torch.cuda, "set_device", raises)
+    monkeypatch.setattr(torch.cuda, "empty_cache", raises)
+    finished = queue.Queue()
+    worker = Worker("cuda:0", None, finished, 1)
+    for _ in range(2):
+        worker.assignments.put(Assignment(Job("ttt", ("a",), 0, 8), time.monotonic() + 9, time.monotonic() + 9))
+        _, result = finished.get(timeout=20)
+        assert result.lost and not result.record.ok
+    worker.stop()
+    assert worker.join(5)
+    assert not is_lost(torch.OutOfMemoryError("CUDA error: out of memory")) and not is_lost(ValueError("no"))
+
+
+@pytest.mark.parametrize("preset", [DEFAULT, ARCHITECTS])
+def test_every_further_attempt_needs_less_memory_than_the_one_before(preset):
+    known = public_training()[0].tasks.values()
+    task = next(t for t in known if len(t.train) >= 4 and Arc16("grid").task_tokens(t.train, t.test[0]) > 3000)
+    memory = replace(UNLIMITED, kept_tokens=4096, train_tokens=8192)
+    needs = []
+    for attempt in range(3):
+        config, data, kept = smaller_training(within_memory(preset, memory), memory, attempt)
+        items = build(task, replace(data, max_items=40), Arc16("grid"), 0)
+        longest = max(item_tokens(item, Arc16("grid")) for item in items)
+        batch = max(longest, min(config.batch_size * longest, config.batch_tokens))
+        needs.append((batch, batch > kept, longest, max(len(item.train) for item in items)))
+    assert needs[0][1] is False or preset.train.batch_size > 1
+    assert needs[1][1] and needs[2][1] and needs[1][0] <= needs[0][0]  # activations twice from the second attempt on
+    assert needs[2][2] <= memory.train_tokens / 2 and items  # then shorter, with what demonstrations fit
+
+
+def test_a_missing_package_is_one_line(two, tmp_path):
     folder, num_tests = two
     (tmp_path / "peft").mkdir()
     (tmp_path / "peft" / "__init__.py").write_text("raise ImportError('no peft here')")
-    for rerun, code in (("", 2), ("1", 0)):
+    for rerun in ("", "1"):
         done = go(folder, "--budget", "3m", output="missing.json", PYTHONPATH=str(tmp_path), KAGGLE_IS_COMPETITION_RERUN=rerun)
-        assert done.returncode == code and done.stderr.count("\n") == 1
+        assert done.returncode == 2 and done.stderr.count("\n") == 1
         assert "a package is missing or broken (no peft here)" in done.stderr
         assert validate_submission(folder / "missing.json", num_tests) == []
-
-
-def test_attempts_end_with_the_embedded_weights_on_the_cpu():
-    wanted = Attempt("mine", ("cuda:0", "cuda:1"), "unsloth")
-    assert attempts(wanted, rerun=False) == [wanted]
-    found = attempts(wanted, rerun=True)
-    assert found[0] == wanted and len(set(found)) == len(found) == 5
-    assert found[-1].weights is None and all(n.startswith("cpu") for n in found[-1].names)
 
 
 @pytest.fixture

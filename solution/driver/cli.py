@@ -7,7 +7,7 @@ The placeholder submission is written before torch is imported. Not here: loadin
 import argparse
 import os
 import sys
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from pathlib import Path
 
 from ..arc.load import (
@@ -22,6 +22,7 @@ from ..arc.load import (
     public_training,
 )
 from ..arc.submission import OutputError, placeholders, validate_submission, write_submission
+from ..models.manifest import WeightsError, default_weights, find_weights
 from ..preset import PRESETS
 from .clock import Clock, parse_duration
 
@@ -58,7 +59,7 @@ def parser() -> argparse.ArgumentParser:
     add("--budget", metavar="TIME", default="11h30m" if on_kaggle else "15m", help="wall clock from process start (%(default)s)")
     add("--weights", metavar="NAME_OR_DIR", help="an entry of weights_manifest.json, or a folder with its own entry")
     add("--allow-unpinned", action="store_true", help="use weights whose sha256 the manifest does not know")
-    add("--preset", choices=PRESETS, default="default", help="a named set of every hyperparameter (%(default)s)")
+    add("--preset", choices=PRESETS, help="a named set of every hyperparameter (the weights' own, else default)")
     add("--devices", default="auto", help="auto, cpu, cpu:2 (two workers), cuda:0,cuda:1 (%(default)s)")
     add("--backend", choices=("auto", "transformers", "unsloth"), default="auto", help="auto: unsloth on CUDA where installed")
     add("--limit", metavar="N", type=int, help="solve only the first N tasks; the rest gets placeholders")
@@ -122,16 +123,21 @@ def main(arguments: list[str] | None = None) -> int:
         from .devices import choose_backend, worker_devices  # imports torch: seconds, so only now
 
         names, notes = worker_devices(options.devices, rerun)
-        backend, reason = choose_backend(options.backend, names)
+        weights = find_weights(options.weights) if options.weights else default_weights(names[0].partition(":")[0])
+        weights = replace(weights, allow_unpinned=options.allow_unpinned)
+        named = options.preset or weights.entry.get("preset", "default")
+        if named not in PRESETS:
+            raise WeightsError(f"weights {weights.name}: their preset {named!r} is not known, give --preset")
+        preset = PRESETS[named]
+        backend, reason = choose_backend(options.backend, names, preset)
         for note in (*notes, *filter(None, [reason])):
             print(note, file=sys.stderr)
-        from .setup import start  # imports transformers, which Unsloth has to come before
-        from .startup import Attempt
-    except InputError as error:
+        from .setup import Wanted, start  # imports transformers, which Unsloth has to come before
+    except (InputError, WeightsError) as error:
         print(f"submission.py: {error}", file=sys.stderr)
         return 2
     except ImportError as error:
         print(f"submission.py: a package is missing or broken ({error}): pip install -r requirements.txt; on Kaggle attach the "
               "wheels dataset", file=sys.stderr)  # fmt: skip
-        return 0 if rerun else 2  # in the rerun an error would be no better than the placeholders that are written
-    return start(options, found, chosen, clock, Attempt(options.weights, tuple(names), backend), rerun)
+        return 2
+    return start(options, found, chosen, clock, Wanted(weights, preset, names, backend, rerun))

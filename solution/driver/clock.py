@@ -12,6 +12,8 @@ from pathlib import Path
 
 MAX_AGE = 600.0
 """Seconds that may lie between the start of the process and the making of its clock."""
+STARTED = "ARC_STARTED"
+"""Environment variable of a process that started itself again: when it first began, on the monotonic clock."""
 WATCHDOG_SECONDS = 0.5
 """How long before the end of the budget the watchdog ends the process."""
 
@@ -21,7 +23,8 @@ class Clock:
 
     def __init__(self, budget: float):
         self.budget = budget
-        self.start = time.monotonic() - _process_age()
+        begun = os.environ.get(STARTED)
+        self.start = float(begun) if begun else time.monotonic() - _process_age()
 
     def elapsed(self) -> float:
         return time.monotonic() - self.start

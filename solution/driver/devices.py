@@ -9,6 +9,7 @@ import re
 import torch
 
 from ..arc.load import InputError
+from ..preset import Preset
 
 
 def worker_devices(text: str, rerun: bool = False) -> tuple[list[str], list[str]]:
@@ -67,11 +68,16 @@ def cores() -> int:
     return len(os.sched_getaffinity(0)) if hasattr(os, "sched_getaffinity") else os.cpu_count() or 1
 
 
-def choose_backend(wanted: str, names: list[str]) -> tuple[str, str | None]:
+def choose_backend(wanted: str, names: list[str], preset: Preset) -> tuple[str, str | None]:
     """The backend to load models by, and why it is not Unsloth where that was to be expected (else None).
 
-    "auto" is Unsloth where a worker has a GPU and the package can be imported, else transformers + peft.
+    "auto" is Unsloth where a worker has a GPU and the package can be imported, else transformers + peft. Unsloth trains a head
+    whole where a preset wants an adapter for it (2026.10.9, `get_peft_model`): such presets are not for it.
     """
+    if "lm_head" in preset.lora.targets and (wanted == "unsloth" or any(name.startswith("cuda") for name in names)):
+        if wanted == "unsloth":
+            raise InputError(f"--backend unsloth: cannot train an adapter of the head, as preset {preset.name} wants")
+        return "transformers", f"preset {preset.name} has an adapter for the head: transformers + peft instead of unsloth"
     if wanted == "transformers" or (wanted == "auto" and not any(name.startswith("cuda") for name in names)):
         return "transformers", None
     try:
@@ -91,6 +97,9 @@ def _fault(index: int) -> str | None:
             return None
         return "it computes wrongly"
     except RuntimeError as error:
-        major, minor = torch.cuda.get_device_capability(index)
         first = str(error).splitlines()[0] if str(error) else type(error).__name__
-        return f"{torch.cuda.get_device_name(index)}, capability {major}.{minor}: {first}"
+        try:
+            major, minor = torch.cuda.get_device_capability(index)
+            return f"{torch.cuda.get_device_name(index)}, capability {major}.{minor}: {first}"
+        except RuntimeError:
+            return first

@@ -24,7 +24,8 @@ class Result:
     """What a job brought: its record, candidates per task and test input, and figures for the report.
 
     `faults`: task -> how many answers had which fault. `ttt`: steps, tokens, losses and end of the training.
-    `tokens`: prompt and new tokens of the decoding. `error`: one line, where the job failed.
+    `tokens`: prompt and new tokens of the decoding. `error`: one line, where the job failed. `lost`: its device serves this
+    process no more (not stored: another process may fare better).
     """
 
     record: Record
@@ -33,6 +34,7 @@ class Result:
     ttt: dict | None = None
     tokens: dict[str, int] = field(default_factory=dict)
     error: str | None = None
+    lost: bool = False
 
 
 def _candidate_out(c: Candidate) -> dict:
@@ -87,10 +89,10 @@ class JournalBusy(OSError):
 class Journal:
     """Open for appending, by this process alone; `results` are those of the earlier runs that this one goes on from."""
 
-    def __init__(self, path: Path, identity: dict, fresh: bool = False):
+    def __init__(self, path: Path, identity: dict, fresh: bool = False, keep: bool = False):
         """`identity`: what the results depend on. A journal with another identity, a damaged one, or any under `fresh`, is
         renamed aside; `put_aside` is then its new name. A last line that a kill cut short is dropped. Raises `JournalBusy`
-        where another process has it."""
+        where another process has it, or where under `keep` finished jobs would be put aside."""
         self.path = path
         self.put_aside: Path | None = None
         self.results: list[Result] = []
@@ -102,6 +104,8 @@ class Journal:
             raise JournalBusy(f"{path}: another run is writing here; give this one another --output") from error
         if path.exists() and not (not fresh and self._replay(identity)):
             self.results = []
+            if keep and not fresh and any(line.get("kind") == "job" for line in read_lines(path)[0]):
+                raise JournalBusy(f"{path}: made with other weights, options or devices, and its answers stand")
             self.put_aside = _free_name(path)
             path.rename(self.put_aside)
         new = not path.exists()

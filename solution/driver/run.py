@@ -37,7 +37,8 @@ LAST_WAIT = 0.5
 @dataclass
 class Setup:
     """Everything that a run needs, loaded and checked. `sizes` are the tasks to solve, the others get placeholders. `speed`:
-    token-passes a second by a first timing."""
+    token-passes a second by a first timing. `may_restart`: where a device is lost, end the run when nothing is in flight, for
+    a fresh process to go on with all of them; else go on with the others."""
 
     challenges: Challenges
     solutions: Solutions | None
@@ -48,12 +49,13 @@ class Setup:
     output: Path
     clock: Clock
     speed: float
+    may_restart: bool = False
     progress: Progress = field(default_factory=Progress)
 
 
 @dataclass
 class Outcome:
-    """What happened: results of this process, the cost model, and why the run ended ("done" or "budget")."""
+    """What happened: results of this process, the cost model, and why the run ended ("done", "budget", or "lost": devices)."""
 
     results: list[Result]
     ended: str
@@ -80,13 +82,14 @@ def run(setup: Setup, workers: list[Worker], finished: queue.Queue) -> Outcome:
     outcome = Outcome([], "budget", cost)
     busy: dict[Worker, Job] = {}
     streak = dict.fromkeys(workers, 0)  # failures in a row
-    idle = list(workers)
+    idle, lost = list(workers), False
     last_write = time.monotonic()
     dirty = True
     with Bar(setup, len(workers)) as bar:
         while True:
             left = setup.clock.left() - reserve
-            for worker in list(idle):
+            fruitful = any(result.record.ok for result in outcome.results)
+            for worker in [] if lost and fruitful and setup.may_restart else list(idle):
                 job = next_job(setup.progress, cost, setup.preset, set(busy.values()), worker.device, left)
                 if job is None:
                     continue
@@ -100,7 +103,8 @@ def run(setup: Setup, workers: list[Worker], finished: queue.Queue) -> Outcome:
                 busy[worker] = job
                 idle.remove(worker)
             if not busy:
-                outcome.ended = "done" if exhausted(setup.progress, setup.sizes, setup.preset) else "budget"
+                done = exhausted(setup.progress, setup.sizes, setup.preset)
+                outcome.ended = "done" if done else "lost" if lost and (fruitful and setup.may_restart or not idle) else "budget"
                 break
             if left <= -LAST_WAIT * reserve:
                 break
@@ -112,6 +116,12 @@ def run(setup: Setup, workers: list[Worker], finished: queue.Queue) -> Outcome:
             job = busy.pop(worker)
             streak[worker] = 0 if result.record.ok else streak[worker] + 1
             others = bool(idle or busy)
+            if result.lost:
+                log.error("%s is lost to this process: %s", worker.device, result.error)
+                take(setup, result, blame_job=False)
+                outcome.results.append(result)
+                lost = True
+                continue
             if streak[worker] >= SICK_AFTER and others:
                 log.error("%s failed %d times in a row and gets no more jobs: %s", worker.device, streak[worker], result.error)
             else:

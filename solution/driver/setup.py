@@ -12,6 +12,7 @@ import os
 import queue
 import shutil
 import sys
+from dataclasses import dataclass
 
 import numpy as np
 
@@ -19,47 +20,65 @@ from ..arc.load import InputError
 from ..arc.task import Task, grid_key
 from ..codec.codec import Codec
 from ..models.adapted import NonFiniteError
-from ..models.manifest import WeightsError, WeightSet
+from ..models.manifest import PROJECT, WeightsError, WeightSet
+from ..preset import Preset
 from ..report.page import write_report
 from ..schedule.cost import CostModel
 from ..schedule.job import TaskSize
 from ..schedule.plan import planned_run
 from .board import Board
 from .cli import Input
-from .clock import Clock, format_seconds
+from .clock import STARTED, Clock, format_seconds
 from .devices import threads_per_worker
 from .journal import Journal
 from .progress import set_up_logging
 from .run import Outcome, Setup, replay, run, write
 from .solve import JOINT, Solver, can_read_adapter
-from .startup import Attempt, get_ready
+from .startup import get_ready
 from .summary import summary
 from .worker import Worker
 
 log = logging.getLogger("solution")
 
+RESTARTS = "ARC_RESTARTS"
+"""Environment variable of a process that started itself again: how often."""
+MOST_RESTARTS, RESTART_SECONDS = 5, 60.0
+"""Restarts at most, and seconds that must be left for one."""
 REPORT_SECONDS = 1.5
 """Seconds that must be left for the report to be begun; the watchdog ends it all the same where they do not do."""
 
 
-def start(options: argparse.Namespace, found: Input, chosen: list[str], clock: Clock, wanted: Attempt, rerun: bool) -> int:
+@dataclass(frozen=True)
+class Wanted:
+    """What a run is to be made with. `rerun`: it is Kaggle's competition rerun, in which nobody can answer an error."""
+
+    weights: WeightSet
+    preset: Preset
+    names: list[str]
+    backend: str
+    rerun: bool
+
+
+def start(options: argparse.Namespace, found: Input, chosen: list[str], clock: Clock, wanted: Wanted) -> int:
     """Load, run, report. Exit code 0, or 2 with one line for weights, devices or folders that cannot be used.
 
-    In the competition rerun (`rerun`) nothing but the placeholders may come of that, never an error. Once models are loaded
-    nothing may cost the submission at all: whatever goes wrong then is logged, and the file written.
+    Once models are loaded nothing may cost the submission: whatever goes wrong then is logged, and the file written. Where
+    every device was lost, the process starts itself again and goes on from the journal (`restart`).
     """
     try:
-        setup, workers, finished, planned = prepare(options, found, chosen, clock, wanted, rerun)
+        setup, workers, finished, planned = prepare(options, found, chosen, clock, wanted)
     except (InputError, OSError, WeightsError, NonFiniteError) as error:
         print(f"submission.py: {error}", file=sys.stderr)
-        return 0 if rerun else 2
-    except Exception as error:
-        if not rerun:
-            raise
-        print(f"submission.py: nothing could be started ({type(error).__name__}: {error}): placeholders only", file=sys.stderr)
-        return 0
+        return 2
+    except Exception as error:  # a broken device, a library that fails as it likes
+        log.debug("start-up failed", exc_info=True)
+        print(f"submission.py: cannot start: {type(error).__name__}: {' '.join(str(error).split())[:500]}", file=sys.stderr)
+        return 2
     try:
-        conclude(setup, run(setup, workers, finished), planned)
+        outcome = run(setup, workers, finished)
+        if outcome.ended == "lost" and setup.may_restart and clock.left() > RESTART_SECONDS:
+            restart(clock)
+        conclude(setup, outcome, planned)
     except Exception as error:
         log.exception("the run broke off, the submission holds what was answered: %s", error)
         write(setup)
@@ -70,6 +89,21 @@ def start(options: argparse.Namespace, found: Input, chosen: list[str], clock: C
         sys.stdout.flush()
         os._exit(0)
     return 0
+
+
+def num_restarts() -> int:
+    """How often this process has started itself again."""
+    return int(os.environ.get(RESTARTS, 0))
+
+
+def restart(clock: Clock) -> None:
+    """Begin this process anew, with the same clock: a device that is lost to a process often serves a fresh one."""
+    log.error("every device is lost: starting again with %s left", format_seconds(clock.left()))
+    logging.shutdown()
+    arguments = [argument for argument in sys.argv[1:] if argument != "--fresh"]
+    os.environ[STARTED] = repr(clock.start)
+    os.environ[RESTARTS] = str(num_restarts() + 1)
+    os.execv(sys.executable, [sys.executable, str(PROJECT / "submission.py"), *arguments])
 
 
 def conclude(setup: Setup, outcome: Outcome, planned: dict[str, float]) -> None:
@@ -87,7 +121,7 @@ def conclude(setup: Setup, outcome: Outcome, planned: dict[str, float]) -> None:
 
 
 def prepare(
-    options: argparse.Namespace, found: Input, chosen: list[str], clock: Clock, wanted: Attempt, rerun: bool
+    options: argparse.Namespace, found: Input, chosen: list[str], clock: Clock, wanted: Wanted
 ) -> tuple[Setup, list[Worker], queue.Queue, dict[str, float]]:
     """Load and check everything; -> setup, workers, their results' queue, and the share planned for each stage."""
     folder = options.output.with_suffix(".run")
@@ -99,11 +133,11 @@ def prepare(
         log.warning("task %s is broken and gets a placeholder: %s", name, fault.reason)
 
     tasks = {name: found.challenges.tasks[name] for name in chosen}
-    ready = get_ready(options, tasks, wanted, rerun)
-    preset, names, model = ready.preset, list(ready.names), ready.models[0]
+    ready = get_ready(wanted.weights, wanted.preset, wanted.names, wanted.backend, tasks, wanted.rerun)
+    preset, names, model = ready.preset, ready.names, ready.models[0]
     log.info("preset: %s", json.dumps(preset.as_dict()))
     identity = run_identity(ready.weights, preset.as_dict(), options.seed, tasks, str(model.dtype), ready.backend)
-    journal = Journal(folder / "journal.jsonl", identity, options.fresh)
+    journal = Journal(folder / "journal.jsonl", identity, options.fresh, keep=wanted.rerun)
     if journal.put_aside:
         log.info("the journal there was another run's, damaged or not wanted, and is now %s", journal.put_aside)
     if not journal.results:
@@ -116,6 +150,7 @@ def prepare(
     setup = Setup(
         found.challenges, solutions, {n: task_size(t, model.codec) for n, t in tasks.items()}, preset,
         Board(found.challenges, preset.select), journal, options.output, clock, ready.speed,
+        num_restarts() < MOST_RESTARTS,
     )  # fmt: skip
     joint_adapter = preset.joint is not None and can_read_adapter(folder / "adapters", JOINT)
     if any(r.record.job.stage == "joint" and r.record.ok for r in journal.results) and not joint_adapter:

@@ -103,11 +103,10 @@ class Solver:
         return self.preset.joint is None or self.preset.joint.per_task
 
     def _train_task(self, task: Task, attempt: int, out_of_time) -> Trained:
-        config, data = smaller_training(self.preset, attempt)
+        config, data, kept = smaller_training(self.preset, self.memory, attempt)
         items = build(task, data, self.model.codec, self.seed) if config.steps else []
         start = self._joint_adapter(task.id) if self.preset.joint else None
         prefixes = {task.id: range(self.preset.joint.prefix_tokens)} if start else None
-        kept = self.memory.kept_tokens
         return train(self.model, items, data, config, self.seed, out_of_time, start, prefixes=prefixes, kept_tokens=kept)
 
     def _joint_adapter(self, name: str) -> dict[str, torch.Tensor] | None:
@@ -136,12 +135,12 @@ class Solver:
 
     def _train_joint(self, attempt: int, time_used: Callable[[], float]) -> Trained:
         """The joint adapter, on items of every task, until its passes or its time are over."""
-        config, data = smaller_training(self.preset, attempt)
+        config, data, kept = smaller_training(self.preset, self.memory, attempt)
         joint = self.preset.joint
         items = joint_items(self.tasks.values(), joint, self.model.codec, self.seed)
         config = replace(config, steps=len(items), epochs=1, learning_rate=joint.learning_rate, flat_window=0)
         trained = train(self.model, items, data, config, self.seed, lambda: time_used() >= 1, time_used=time_used,
-                        prefixes=self._prefixes(), kept_tokens=self.memory.kept_tokens)  # fmt: skip
+                        prefixes=self._prefixes(), kept_tokens=kept)  # fmt: skip
         if not self._keep(JOINT):
             raise OSError("the joint adapter could not be stored")  # no other job could use it
         return trained
@@ -233,11 +232,17 @@ def smaller(config: DecodeConfig, attempt: int) -> DecodeConfig:
     )
 
 
-def smaller_training(preset: Preset, attempt: int) -> tuple[TrainConfig, DataConfig]:
-    """The training for a job that failed `attempt` times: a quarter of the batch, then also half the longest item."""
+def smaller_training(preset: Preset, memory: MemoryPlan, attempt: int) -> tuple[TrainConfig, DataConfig, int]:
+    """The training of a job that failed `attempt` times, and the tokens of a batch that may keep their activations.
+
+    First a quarter of the batch, activations computed twice; then also items of half the preset's length or the memory's, with
+    fewer demonstrations. What still fails is skipped (`schedule.job.MAX_ATTEMPTS`).
+    """
     train_config = replace(
         preset.train,
         batch_tokens=preset.train.batch_tokens >> 2 * attempt,
         batch_size=max(1, preset.train.batch_size >> 2 * attempt),
     )
-    return train_config, replace(preset.data, max_tokens=preset.data.max_tokens >> max(0, attempt - 1))
+    shorter = max(0, attempt - 1)
+    data = replace(preset.data, max_tokens=preset.data.max_tokens >> shorter, shorten=preset.data.shorten or shorter > 0)
+    return train_config, data, memory.kept_tokens if attempt == 0 else 0

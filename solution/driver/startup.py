@@ -2,11 +2,10 @@
 
 In:  options, tasks, worker devices. Out: `Ready`: verified weights on every device, the preset as these weights can run it,
 a memory plan that holds on all of them, and a first timing. Says in single lines what was found and chosen.
-In Kaggle's competition rerun nobody can answer an error: what cannot be used is replaced by the best that still works.
-Not here: which devices there are (`devices`), journal and workers (`setup`).
+Not here: which devices there are (`devices`), journal and workers (`setup`), what is tried where all this fails: another
+process with less (`kaggle.start`), because a library that patched others, or a broken device, stays in this one.
 """
 
-import argparse
 import logging
 import os
 import time
@@ -21,27 +20,15 @@ from ..codec.codec import Codec
 from ..decode.views import answer_limit
 from ..models.adapted import AdaptedModel
 from ..models.lean import can_compute
-from ..models.load import load, probe, read_codec, read_config
-from ..models.manifest import WeightsError, WeightSet, default_weights, find_weights
+from ..models.load import keeps_4_bits, load, probe, read_codec, read_config
+from ..models.manifest import WeightsError, WeightSet
 from ..models.memory import GIB, MemoryPlan, Sizes, device_memory, plan
 from ..models.precision import compute_dtype
-from ..preset import PRESETS, Preset
+from ..preset import Preset
 from ..schedule.cost import token_passes
-from .devices import cores, threads_per_worker, torch_device
+from .devices import threads_per_worker, torch_device
 
 log = logging.getLogger("solution")
-
-
-@dataclass(frozen=True)
-class Attempt:
-    """One way to start: weights (as `--weights` names them; None: the device's default), worker devices, backend."""
-
-    weights: str | None
-    names: tuple[str, ...]
-    backend: str
-
-    def __str__(self) -> str:
-        return f"weights {self.weights or 'by default'} on {', '.join(self.names)} by {self.backend}"
 
 
 @dataclass(frozen=True)
@@ -49,7 +36,7 @@ class Ready:
     """Loaded and checked: one model a worker device. `speed`: token-passes a second of the first device, by a first timing."""
 
     weights: WeightSet
-    names: tuple[str, ...]
+    names: list[str]
     backend: str
     models: list[AdaptedModel]
     preset: Preset
@@ -57,57 +44,38 @@ class Ready:
     speed: float
 
 
-def attempts(wanted: Attempt, rerun: bool) -> list[Attempt]:
-    """What to try in order: what is wanted; in the competition rerun then other weights, the plain backend, the CPU."""
-    found = [wanted]
-    if rerun:
-        cpu = tuple(f"cpu:{i}" for i in range(cores()))
-        found += [
-            replace(wanted, backend="transformers"),
-            replace(wanted, weights=None),
-            replace(wanted, weights=None, backend="transformers"),
-            Attempt(None, cpu, "transformers"),
-        ]
-    return list(dict.fromkeys(found))
+def get_ready(weights: WeightSet, preset: Preset, names: list[str], backend: str, tasks: dict[str, Task], rerun: bool) -> Ready:
+    """Verify the weights, plan the memory, load a model on every device; in the competition rerun on every one that takes it.
 
-
-def get_ready(options: argparse.Namespace, tasks: dict[str, Task], wanted: Attempt, rerun: bool) -> Ready:
-    """Load by the first attempt that works. Raises what the last one raised: `WeightsError`, `OSError`, `NonFiniteError`,
-    `MemoryError`, or whatever a broken device raises."""
-    ways = attempts(wanted, rerun)
-    for number, way in enumerate(ways, 1):
-        try:
-            return _load(options, tasks, way)
-        except Exception as error:
-            if number == len(ways):
-                raise
-            log.debug("start-up attempt %d", number, exc_info=True)
-            log.error("%s cannot be used (%s): going on with %s", way, " ".join(str(error).split())[:300], ways[number])
-            if torch.cuda.is_available():
-                torch.cuda.empty_cache()
-    raise AssertionError("there is always one attempt")
-
-
-def _load(options: argparse.Namespace, tasks: dict[str, Task], way: Attempt) -> Ready:
-    devices = [torch_device(name) for name in way.names]
-    weights = find_weights(way.weights) if way.weights else default_weights(devices[0].type)
-    weights = replace(weights, allow_unpinned=options.allow_unpinned)
+    Raises `WeightsError`, `OSError`, `NonFiniteError`, or whatever a broken device raises.
+    """
     weights.verify()
     codec, config = read_codec(weights), read_config(weights)
-    preset = PRESETS[options.preset]
     if codec.position_scheme == "sequential":
         preset = within_positions(preset, config.max_position_embeddings, codec)
     longest = longest_sequence(tasks.values(), preset, codec)
-    memory = _memory_plan(config, preset, way, devices, longest)
-    models = [
-        load(weights, device, preset.lora, way.backend, longest=longest, checkpointing=memory.checkpointing) for device in devices
-    ]
+    memory, total = _memory_plan(config, preset, names, longest)
+    models, loaded, fault = [], [], None
+    for name in names:
+        try:
+            models.append(
+                load(weights, torch_device(name), preset.lora, backend, longest=longest, checkpointing=memory.checkpointing,
+                     verified=True)
+            )  # fmt: skip
+            loaded.append(name)
+        except Exception as error:
+            if not rerun:
+                raise
+            fault = error
+            log.error("%s cannot be used (%s: %s)", name, type(error).__name__, " ".join(str(error).split())[:300])
+    if not models:
+        raise fault
     pinned = "verified" if all(f["sha256"] for f in weights.entry["files"]) else "NOT PINNED: used as they are"
     log.info("weights: %s, %s, %s", weights.name, pinned, weights.entry["quantization"])
-    for line in describe_devices(way.names, models[0].dtype, way.backend):
+    for line in describe_devices(loaded, models[0].dtype, backend):
         log.info("%s", line)
-    log.info("%s", describe_plan(memory, device_memory(devices[0], len(way.names))))
-    return Ready(weights, way.names, way.backend, models, preset, memory, calibrate(models[0]))
+    log.info("%s", describe_plan(memory, total))
+    return Ready(weights, loaded, backend, models, preset, memory, calibrate(models[0]))
 
 
 def within_positions(preset: Preset, positions: int, codec: Codec) -> Preset:
@@ -135,31 +103,34 @@ def longest_sequence(tasks: Iterable[Task], preset: Preset, codec: Codec) -> int
     return longest
 
 
-def _memory_plan(config, preset: Preset, way: Attempt, devices: list[torch.device], longest: int) -> MemoryPlan:
-    """The plan for the device with the least memory: all devices must do the same job alike."""
-    lean = devices[0].type == "cpu" and can_compute(config) and not preset.lora.embeddings
-    in_4_bits = config.quantized and devices[0].type == "cuda"
-    sizes = Sizes(config, preset.lora, in_4_bits, lean, dtype_bytes=compute_dtype(devices[0]).itemsize)
-    sharing = {device: devices.count(device) for device in devices}
-    memory = min(device_memory(device, count) for device, count in sharing.items())
+def _memory_plan(config, preset: Preset, names: list[str], longest: int) -> tuple[MemoryPlan, float]:
+    """The plan for the device with the least memory, all devices must do the same job alike; and that memory in bytes."""
+    devices = [torch_device(name) for name in names]
+    on_cpu = devices[0].type == "cpu"
+    lean = on_cpu and can_compute(config) and not preset.lora.embeddings and "lm_head" not in preset.lora.targets
+    repeated = not on_cpu and min(torch.cuda.get_device_capability(d)[0] for d in devices) < 8
+    sizes = Sizes(config, preset.lora, keeps_4_bits(config, devices[0]), lean, compute_dtype(devices[0]).itemsize, repeated)
+    memory = min(device_memory(device, devices.count(device)) for device in devices)
     try:
-        return plan(sizes, memory, longest, max(preset.train.batch_tokens, longest), preset.decode.batch_tokens)
+        most = max(preset.train.batch_tokens, longest)
+        return plan(sizes, memory, longest, most, preset.decode.batch_tokens), memory
     except MemoryError as error:
-        raise WeightsError(f"{error} ({way})") from error
+        raise WeightsError(f"{error} ({', '.join(names)}, preset {preset.name})") from error
 
 
 @torch.no_grad()
 def calibrate(model: AdaptedModel) -> float:
-    """Token-passes a second of one forward pass of a small prompt: a first guess, until jobs were measured."""
-    prompt = probe(model.codec)
-    ids, positions = (torch.from_numpy(t).to(model.device)[None] for t in (prompt.ids, prompt.positions))
+    """Token-passes a second of one forward pass of small prompts, on a GPU of as many as keep it busy: a first guess, until jobs
+    were measured."""
+    prompt, rows = probe(model.codec), 8 if model.device.type == "cuda" else 1
+    ids, positions = (torch.from_numpy(t).to(model.device).repeat(rows, 1) for t in (prompt.ids, prompt.positions))
     where = torch.ones_like(ids, dtype=torch.bool)
     start = time.monotonic()
     model.logits(ids, positions, where).sum().item()
-    return token_passes(len(prompt), len(prompt)) / max(time.monotonic() - start, 1e-6)
+    return rows * token_passes(len(prompt), len(prompt)) / max(time.monotonic() - start, 1e-6)
 
 
-def describe_devices(names: tuple[str, ...], dtype: torch.dtype, backend: str) -> list[str]:
+def describe_devices(names: list[str], dtype: torch.dtype, backend: str) -> list[str]:
     """A line for each GPU, one for all CPU workers: name, capability, memory, precision."""
     lines = []
     for name in names:
@@ -174,7 +145,7 @@ def describe_devices(names: tuple[str, ...], dtype: torch.dtype, backend: str) -
     if workers:
         gib = os.sysconf("SC_PAGE_SIZE") * os.sysconf("SC_AVPHYS_PAGES") / GIB
         lines.append(
-            f"cpu: {_processor()}, {workers} worker(s) of {threads_per_worker(list(names))} thread(s), {gib:.1f} GiB free, "
+            f"cpu: {_processor()}, {workers} worker(s) of {threads_per_worker(names)} thread(s), {gib:.1f} GiB free, "
             f"{dtype}, by {backend}"
         )
     return lines

@@ -30,8 +30,9 @@ def summary(setup: Setup, outcome: Outcome, planned: dict[str, float]) -> str:
         lines.append(f"task {name} is broken and got a placeholder: {fault.reason}")
     if setup.board.faults:
         lines.append("answers that were no grid: " + ", ".join(f"{name} {n}" for name, n in sorted(setup.board.faults.items())))
-    ended = "everything was done" if outcome.ended == "done" else "the clock left no room for more"
-    lines.append(f"ended after {format_seconds(setup.clock.elapsed())} of {format_seconds(setup.clock.budget)}: {ended}")
+    ended = {"done": "everything was done", "budget": "the clock left no room for more", "lost": "every device was lost"}
+    lasted = f"{format_seconds(setup.clock.elapsed())} of {format_seconds(setup.clock.budget)}"
+    lines.append(f"ended after {lasted}: {ended[outcome.ended]}")
     if outcome.first_answer is not None:
         lines.append(f"first model answer after {outcome.first_answer:.1f}s")
     if setup.solutions is not None:

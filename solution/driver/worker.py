@@ -4,6 +4,7 @@ In:  jobs from the main thread's queue. Out: results to the main thread's queue,
 Nothing that a job does reaches another: an exception, out-of-memory or NaNs become a failed record with one line.
 """
 
+import gc
 import logging
 import queue
 import threading
@@ -40,7 +41,10 @@ class Worker:
     def _run(self) -> None:
         torch.set_num_threads(self._threads)  # per thread under OpenMP
         while (assignment := self.assignments.get()) is not None:
-            self._results.put((self, self._do(assignment)))
+            result = self._do(assignment)
+            if not result.record.ok and not result.lost:
+                result.lost = not self._clear()
+            self._results.put((self, result))
 
     def _do(self, assignment: Assignment) -> Result:
         start = time.monotonic()
@@ -55,11 +59,20 @@ class Worker:
             )
         except BaseException as error:  # whatever it is, it stays inside this job
             log.debug("job %s failed", assignment.job, exc_info=True)
-            if self.device.startswith("cuda"):
-                torch.cuda.empty_cache()
             seconds = time.monotonic() - start
             reason = " ".join(f"{type(error).__name__}: {error}".split())[:300]
-            return Result(Record(assignment.job, self.device, seconds, ok=False), error=reason)
+            return Result(Record(assignment.job, self.device, seconds, ok=False), error=reason, lost=is_lost(error))
+
+    def _clear(self) -> bool:
+        """Give back what the failed job held, now that its exception is gone; False where the device does not answer."""
+        gc.collect()
+        try:
+            if self.device.startswith("cuda"):
+                torch.cuda.empty_cache()
+        except RuntimeError:
+            log.debug("%s", self.device, exc_info=True)
+            return False
+        return True
 
     def stop(self) -> None:
         """Let the thread end after the job in flight."""
@@ -69,3 +82,9 @@ class Worker:
         """Wait for the thread to end; False where it has not within `seconds`."""
         self._thread.join(seconds)
         return not self._thread.is_alive()
+
+
+def is_lost(error: BaseException) -> bool:
+    """Whether an exception means that the device serves this process no more: after a fault in a kernel every further call
+    fails. Running out of memory is no such fault."""
+    return "CUDA error" in str(error) and not isinstance(error, torch.OutOfMemoryError)

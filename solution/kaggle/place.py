@@ -14,6 +14,8 @@ from pathlib import Path
 PROJECT = Path(__file__).resolve().parents[2]
 RERUN = "KAGGLE_IS_COMPETITION_RERUN"
 POLL_SECONDS = 0.2
+KILL_SECONDS = 30.0
+"""How long a killed process is waited for."""
 
 
 class StartError(RuntimeError):
@@ -75,6 +77,9 @@ class Place:
                     os.killpg(process.pid, signal.SIGKILL)
                 except ProcessLookupError:
                     pass
-                code = process.wait()
+                try:
+                    code = process.wait(KILL_SECONDS)
+                except subprocess.TimeoutExpired:  # stuck in a device's driver
+                    code = -signal.SIGKILL
             print(shown.read(), end="", flush=True)
         return code

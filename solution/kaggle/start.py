@@ -15,6 +15,7 @@ import shutil
 import subprocess
 import sys
 import tempfile
+import time
 from pathlib import Path
 
 from ..driver.clock import Clock, format_seconds, parse_duration
@@ -29,6 +30,11 @@ RERUN_BUDGET, REHEARSAL_BUDGET = "11h30m", "15m"
 """From the start of the notebook's process. An ordinary run solves public tasks: it rehearses, and its hours are GPU quota."""
 ENOUGH = 30.0
 """Seconds that must be left for the driver to be started (again)."""
+FRUITLESS, PAUSE = 3, 20.0
+"""Starts in a row that add nothing to answers that are there, before it is given up; and seconds before the next: a GPU may need
+a while after a crash."""
+FINETUNE_SECONDS = 11 * 3600.0
+"""After which a training is ended, for its checkpoints to be stored within the session's 12 hours."""
 OVERDUE = 120.0
 """Seconds after its budget at which the driver, whose own watchdog then failed, is killed."""
 
@@ -50,7 +56,7 @@ def submit(place: Place | None = None) -> None:
     weights = ["--weights", str(weights)] if weights else []
     with scratch_folder(place) as scratch:
         environment = prepare(place, Path(scratch))
-        keep_adapters_in(Path(scratch), place)
+        place.guarded(lambda: keep_adapters_in(Path(scratch), place), "trained adapters wait in the working folder")
         try:
             drive(place, clock, tries(chosen, weights, place), environment, Path(scratch))
         finally:
@@ -67,8 +73,8 @@ def finetune(place: Place | None = None) -> None:
         environment, out = prepare(place, Path(scratch)), Path(scratch, "run")
         command = [sys.executable, "-m", "solution.finetune", *options("finetune"), "--out", str(out)]
         place.say(f"+ {shlex.join(command[1:])}")
-        code = place.run(command, environment, Path(scratch))
-        for name in ("log.jsonl", "weights", "stable"):
+        code = place.run(command, environment, Path(scratch), FINETUNE_SECONDS)
+        for name in ("log.jsonl", "weights", "stable", "latest"):
             if (out / name).is_dir():
                 shutil.copytree(out / name, place.working / name, dirs_exist_ok=True)
             elif (out / name).exists():
@@ -227,15 +233,16 @@ def tries(chosen: list[str], weights: list[str], place: Place) -> list[tuple[str
         ("as asked", asked),
         ("without Unsloth", [*asked, "--backend", "transformers"]),
         ("embedded weights, default preset", plain),
-        ("on the CPU", [*plain, "--devices", "cpu"]),
+        ("on the CPU", [*plain, "--devices", f"cpu:{os.cpu_count() or 1}"]),
     ]
 
 
 def drive(place: Place, clock: Clock, steps: list[tuple[str, list[str]]], environment: dict[str, str], scratch: Path) -> None:
-    """Run the driver; in the rerun again after a crash, from its journal, as long as each run does more than the last; and with
+    """Run the driver; in the rerun again after a crash, from its journal, until `FRUITLESS` runs in a row did nothing; and with
     less where it does nothing at all. Raises `StartError` where an ordinary run's driver fails."""
     journal = place.working / "submission.run" / "journal.jsonl"
     for what, given in steps:
+        fruitless = 0
         while clock.left() > ENOUGH:
             before = num_lines(journal)
             command = [sys.executable, str(PROJECT / "submission.py"), *given,
@@ -245,8 +252,10 @@ def drive(place: Place, clock: Clock, steps: list[tuple[str, list[str]]], enviro
             if code == 0:
                 return
             place.fault(f"submission.py ended with exit code {code}", f"{format_seconds(clock.left())} left, tried: {what}")
-            if num_lines(journal) <= before:
+            fruitless = fruitless + 1 if num_lines(journal) <= before else 0
+            if fruitless and (num_lines(journal) <= 1 or fruitless == FRUITLESS):
                 break
+            time.sleep(PAUSE if fruitless else 0)
         if num_lines(journal) > 1:  # answers are there, and another configuration would begin without them
             break
     place.fault(f"the driver cannot be started again ({format_seconds(max(0.0, clock.left()))} left)", "the submission stays")

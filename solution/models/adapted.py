@@ -45,11 +45,15 @@ class AdaptedModel:
         self.prefix: torch.nn.Parameter | None = None
         self._base_tables = dict(zip(TABLES, (self.lm.model.embed_tokens.weight, self.lm.lm_head.weight))) if embeddings else {}
         self.tables = {name: torch.nn.Parameter(base.detach().clone()) for name, base in self._base_tables.items()}
+        strangers = [n for n, p in peft_model.named_parameters() if p.requires_grad and "lora_" not in n]
+        if strangers:
+            raise ValueError(f"{strangers[0]} is trained whole where an adapter was asked for")
         adapted = {n: p for n, p in sorted(peft_model.named_parameters()) if p.requires_grad} | self.tables
         self._names, self._adapter = list(adapted), list(adapted.values())
         self.trainable = self._adapter
         in_4_bits = any(is_4_bit(module.base_layer.weight) for module in lora_layers(self.lm).values())
-        self._lean = device.type == "cpu" and can_compute(self.lm.config) and not in_4_bits and not embeddings
+        whole = embeddings or isinstance(self.lm.lm_head, LoraLayer)
+        self._lean = device.type == "cpu" and can_compute(self.lm.config) and not in_4_bits and not whole
         self._initial = None
         self.initialise(seed=0)
 

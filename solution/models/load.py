@@ -5,6 +5,7 @@
 Load models one after the other in the main thread: both libraries patch modules while they load (unsloth.md).
 """
 
+import importlib.util
 import json
 from pathlib import Path
 
@@ -37,23 +38,28 @@ def load(
     in_4_bits: bool | None = None,
     longest: int = 0,
     checkpointing: bool = False,
+    verified: bool = False,
 ) -> AdaptedModel:
     """Verify `weights`, put them on `device` and wrap one adapter around them.
 
-    `dtype` None chooses by device (`precision`). `in_4_bits`: keep a 4-bit base packed (None: on CUDA); Unsloth on CUDA always
-    does. `longest`: tokens of the longest sequence to come (0: as many as the weights have positions). `checkpointing`:
-    whether training may have to compute activations twice (`AdaptedModel.checkpointing`).
+    `dtype` None chooses by device (`precision`). `in_4_bits`: keep a 4-bit base packed (None: `keeps_4_bits`); Unsloth on CUDA
+    always does. `longest`: tokens of the longest sequence to come (0: as many as the weights have positions). `checkpointing`:
+    whether training may have to compute activations twice (`AdaptedModel.checkpointing`). `verified`: the files have been
+    compared with the entry already.
     Raises `WeightsError` for files that are missing or not those of the entry, and for sequences longer than the weights'
     positions; `NonFiniteError` where the weights overflow in the chosen precision.
     """
     if backend not in BACKENDS:
         raise ValueError(f"backend {backend!r} is not one of {BACKENDS}")
-    weights.verify()
+    if not verified:
+        weights.verify()
     dtype = dtype or compute_dtype(device)
     codec = read_codec(weights)
     config = read_config(weights)
     if codec.position_scheme == "sequential" and longest > config.max_position_embeddings:
         raise WeightsError(f"weights {weights.name}: {config.max_position_embeddings} positions, sequences of {longest} tokens")
+    if device.type == "cuda" and torch.cuda.get_device_capability(device)[0] < 8:
+        repeat_shared_keys()
     if backend == "unsloth":
         from .unsloth_backend import load_peft
 
@@ -62,7 +68,7 @@ def load(
         if codec.position_scheme == "grid":
             lm.model.rotary_emb = GridRotary(lm.model.layers[0].self_attn.head_dim)
     else:
-        packed = config.quantized and (device.type == "cuda" if in_4_bits is None else in_4_bits)
+        packed = keeps_4_bits(config, device) if in_4_bits is None else in_4_bits and config.quantized
         try:
             if packed:
                 lm = read_llama_4bit(weights.folder, device, dtype, codec.position_scheme)
@@ -70,8 +76,6 @@ def load(
                 lm = read_llama(weights.folder, dtype, codec.position_scheme, codec.vocabulary_size).to(device)
         except ValueError as error:
             raise WeightsError(f"weights {weights.name}: {error}") from error
-        if device.type == "cuda" and torch.cuda.get_device_capability(device)[0] < 8:
-            repeat_shared_keys()
         wrapped = get_peft_model(lm, peft_config(lora), autocast_adapter_dtype=False)
     model = AdaptedModel(wrapped, codec, device, dtype, lora.embeddings)
     _check_finite(model, weights.name)
@@ -109,6 +113,11 @@ def read_config(weights: WeightSet) -> LlamaConfig:
         raise WeightsError(f"weights {weights.name}: config.json: {error}") from error
     config.quantized = quantized
     return config
+
+
+def keeps_4_bits(config: LlamaConfig, device: torch.device) -> bool:
+    """Whether a base of that configuration stays packed there: on CUDA, where bitsandbytes is there to compute with it."""
+    return config.quantized and device.type == "cuda" and importlib.util.find_spec("bitsandbytes") is not None
 
 
 def read_llama_4bit(folder: Path, device: torch.device, dtype: torch.dtype, position_scheme: str) -> LlamaForCausalLM:

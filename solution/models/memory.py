@@ -57,10 +57,15 @@ UNLIMITED = MemoryPlan(2**62, 2**62, 2**62, True, 0, 0, 0, 0)
 
 
 class Sizes:
-    """Bytes of the parts of a Llama: `config` as transformers reads it, weights in NF4 or `dtype_bytes` each."""
+    """Bytes of the parts of a Llama: `config` as transformers reads it, weights in NF4 or `dtype_bytes` each.
 
-    def __init__(self, config, lora: LoraShape, in_4_bits: bool, lean: bool = False, dtype_bytes: int = 2):
+    `lean`: trained by `lean.llama_logits`. `repeated`: attention gets shared key heads repeated (`load.repeat_shared_keys`).
+    """
+
+    def __init__(self, config, lora: LoraShape, in_4_bits: bool, lean: bool = False, dtype_bytes: int = 2,
+                 repeated: bool = False):  # fmt: skip
         self.config, self.lora, self.in_4_bits, self.lean, self.dtype_bytes = config, lora, in_4_bits, lean, dtype_bytes
+        self.repeated = repeated
         h, inner = config.hidden_size, config.intermediate_size
         d = getattr(config, "head_dim", None) or h // config.num_attention_heads
         q, kv = d * config.num_attention_heads, d * config.num_key_value_heads
@@ -99,8 +104,8 @@ class Sizes:
 
     @property
     def merged(self) -> int:
-        """Dense matrices with the adapter added."""
-        return self.dtype_bytes * self.matrix_parameters
+        """Dense matrices with the adapter added, the head's too where it has one."""
+        return self.dtype_bytes * (self.matrix_parameters + self.table * ("lm_head" in self.lora.targets))
 
     @property
     def kept(self) -> int:
@@ -110,7 +115,7 @@ class Sizes:
             return b * (5 * h + 5 * q + 4 * inner)
         norms = 2 * 4 * h  # their float32 inputs
         adapters = b * self.lora.rank * len(self.lora.targets)
-        return norms + adapters + b * (2 * h + 2 * q + 2 * kv + 4 * inner)
+        return norms + adapters + b * (2 * h + 2 * q + 2 * (q if self.repeated else kv) + 4 * inner)
 
     def probabilities(self, longest: int) -> int:
         """Bytes a token of one layer's attention probabilities: kept by `lean`'s attention alone."""
@@ -134,7 +139,8 @@ class Sizes:
     @property
     def merging(self) -> int:
         """What merging the largest fused matrix needs for a moment: parts in float32, and the joined one."""
-        return 10 * self.hidden * self.inner + 2 * self.dtype_bytes * self.hidden * self.inner
+        largest = max(self.hidden * self.inner, self.table * ("lm_head" in self.lora.targets))
+        return (10 + 2 * self.dtype_bytes) * largest
 
     @property
     def decoding(self) -> int:
@@ -163,7 +169,7 @@ def plan(sizes: Sizes, memory: float, longest: int, train_tokens: int, decode_to
     most_tokens = kept_tokens if sizes.lean else max(kept_tokens, int((room - fixed) / twice))
     train = min(train_tokens, most_tokens)
 
-    resting = 8 * sizes.adapter_parameters  # the adapter and its initial state stay while decoding
+    resting = 8 * sizes.adapter_parameters + large_vocabulary  # the adapter and its initial state stay while decoding
     dense = room - resting - sizes.merged - sizes.merging
     packed = room - resting - sizes.dequantized
     merged = dense / sizes.decoding >= min(decode_tokens, 2 * longest) or not sizes.in_4_bits
@@ -182,13 +188,11 @@ def plan(sizes: Sizes, memory: float, longest: int, train_tokens: int, decode_to
 
 
 def device_memory(device: torch.device, workers: int = 1) -> float:
-    """Bytes that one worker on `device` may plan with: a GPU's whole memory, a CPU worker's share of the machine's.
-
-    The machine's is what its control group allows, where that is less. Totals, not what is free now: a run that is resumed
-    must plan as it did.
+    """Bytes that each of the workers on `device` may plan with, asked before anything is loaded: what is free on a GPU, in
+    quarters of a GiB so that a run that is resumed plans as it did; of the machine what its control group allows, 2 GiB less.
     """
     if device.type == "cuda":
-        return torch.cuda.get_device_properties(device).total_memory
+        return torch.cuda.mem_get_info(device)[0] // (GIB // 4) * (GIB // 4) / workers
     total = os.sysconf("SC_PAGE_SIZE") * os.sysconf("SC_PHYS_PAGES")
     for limit in ("/sys/fs/cgroup/memory.max", "/sys/fs/cgroup/memory/memory.limit_in_bytes"):
         try:

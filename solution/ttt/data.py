@@ -5,6 +5,7 @@ Rules: paper, section 3 (leave-one-out, transformations, permutations, at most 2
 Not here: tokens' order in batches and the training itself (`train`).
 """
 
+from dataclasses import replace
 from itertools import combinations
 
 import numpy as np
@@ -49,6 +50,8 @@ def build(task: Task, config: DataConfig, codec: Codec, seed: int) -> list[Task]
     for level in levels:
         fresh = []
         for item in _expand(level, config, rng):
+            while config.shorten and len(item.train) > 1 and item_tokens(item, codec) > config.max_tokens:
+                item = replace(item, train=item.train[:-1])
             key = (item.train, item.test)
             if key not in seen and item_tokens(item, codec) <= config.max_tokens:
                 seen.add(key)

@@ -12,7 +12,8 @@ class DataConfig:
     `permutations`: copies of each item under a fresh colour bijection and a fresh demonstration order. `keep_zero`: colour 0
     stays 0 in them.
     `demonstration_loss`: whether outputs of demonstrations carry loss from the second one on (off: an ablation).
-    `max_items`, `max_tokens`: the cap a task and the token limit an item.
+    `max_items`, `max_tokens`: the cap a task and the token limit an item. `shorten`: an item beyond it loses demonstrations
+    until it fits, instead of being left out.
     """
 
     kind: str = "leave_one_out"
@@ -22,6 +23,7 @@ class DataConfig:
     demonstration_loss: bool = True
     max_items: int = 250
     max_tokens: int = 8192
+    shorten: bool = False
 
 
 @dataclass(frozen=True)
