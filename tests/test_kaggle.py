@@ -139,6 +139,7 @@ def test_the_finetune_kernels_output_can_be_submitted_with(tmp_path):
         (("--user", "ada", "--submit", "--bugdet 1h"), "unrecognized arguments: --bugdet"),
         (("--user", "ada", "--submit", "--budget soon"), "'soon' is not a duration"),
         (("--user", "ada", "--finetune", "--preset huge"), "invalid choice: 'huge'"),
+        (("--user", "ada", "--finetune", "--minutes 720"), "--minutes 720 leaves a session no time"),
     ],
 )
 def test_pack_names_what_is_wrong_in_one_line(options, fault, tmp_path):

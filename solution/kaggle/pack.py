@@ -20,9 +20,11 @@ from ..models.manifest import ENTRY_FILE, WeightSet, find_weights
 from .metadata import code_dataset, kernel, weights_dataset
 from .notebooks import KERNELS, TEXTS, stale
 from .place import PROJECT
-from .start import PACKED
+from .start import FINETUNE_SECONDS, PACKED
 
 CODE = ("solution", "submission.py", "weights_manifest.json", "requirements.txt", "README.md", "LICENSE")
+SPARE_MINUTES = 30
+"""What a training on Kaggle needs besides, at the least: installing, checking, scoring, storing."""
 DATASET_METADATA, KERNEL_METADATA = "dataset-metadata.json", "kernel-metadata.json"
 
 
@@ -80,6 +82,8 @@ def check_options(order: Order) -> None:
             with contextlib.redirect_stderr(told), contextlib.redirect_stdout(told):
                 parsed = parser().parse_args(words)
             parse_duration(getattr(parsed, "budget", "1h"))
+            if (getattr(parsed, "minutes", None) or 0) > FINETUNE_SECONDS / 60 - SPARE_MINUTES:
+                raise ValueError(f"--minutes {parsed.minutes:g} leaves a session no time to check and to store the weights")
         except SystemExit:
             raise PackError(f"{option}: {told.getvalue().strip().splitlines()[-1]}") from None
         except ValueError as error:

@@ -12,6 +12,7 @@ import json
 import os
 import shlex
 import shutil
+import signal
 import subprocess
 import sys
 import tempfile
@@ -80,6 +81,9 @@ def finetune(place: Place | None = None) -> None:
             elif (out / name).exists():
                 shutil.copy(out / name, place.working / name)
     weights = place.working / "weights"
+    if code == -signal.SIGKILL and (place.working / "stable").is_dir():
+        place.say("the session's time is over: stable/ holds the last checkpoint, --start-from it goes on")
+        return
     if code or not (weights / WEIGHTS_MARK).is_file():
         raise StartError(f"solution.finetune ended with exit code {code}")
     from .metadata import weights_dataset
