@@ -4,6 +4,7 @@ from dataclasses import asdict, dataclass, field, replace
 
 from .decode.settings import DecodeConfig
 from .models.settings import LoraShape
+from .program.settings import ProgramConfig
 from .ttt.settings import DataConfig, JointConfig, TrainConfig
 
 
@@ -15,6 +16,7 @@ class Preset:
     after TTT. `more_views`, `rounds`: views added per round, and rounds at most, where the votes disagree.
     `agreement`: the share of views that gave the most frequent grid from which on no further views are decoded.
     `select`: a name of `select.vote.METHODS`. `joint`: train one adapter on all tasks first; None does not.
+    `program`: search for programs beside; None does not. `ttt`: train and decode at all.
     """
 
     name: str = "default"
@@ -29,6 +31,8 @@ class Preset:
     agreement: float = 0.75
     select: str = "hierarchical"
     joint: JointConfig | None = None
+    program: ProgramConfig | None = field(default_factory=ProgramConfig)
+    ttt: bool = True
 
     def as_dict(self) -> dict:
         """Nested plain values, as the journal and the report store them."""

@@ -111,7 +111,7 @@ def test_a_failure_of_part_of_a_batch_is_counted(answered, failed):
         progress.add(Record(job, "a", 1.0, ok=False))
         assert len(tried) < 20
     assert {t for j in tried for t in j.tasks} == set(some) - set(answered)
-    assert all(len(j.tasks) == 1 for j in tried)
+    assert all(len(j.tasks) == 1 for j in tried if set(j.tasks) & set(failed))
 
 
 def test_cost_model_learns_each_devices_speed():
@@ -170,3 +170,37 @@ def test_planned_shares_add_up_and_follow_the_budget():
     assert whole["ttt"] > whole["base"] > 0
     short = planned_run(cost, DEFAULT, ["cpu:0", "cpu:1"], 10).shares
     assert short["base"] > whole["base"] and sum(planned_run(cost, DEFAULT, ["cpu:0"], 0).shares.values()) == 0
+
+
+def test_programs_are_searched_on_cores_alone_and_what_they_explain_is_trained_last():
+    cost, progress = CostModel(sizes(), DEFAULT), Progress()
+    for name in sizes():
+        progress.add(Record(Job("base", (name,)), "cpu:0", 1.0))
+    assert next_job(progress, cost, DEFAULT, set(), "cuda:0", 1e9).stage == "ttt"
+    for device in ("cpu:0", "search:0"):
+        assert next_job(progress, cost, DEFAULT, set(), device, 1e9).stage == "program"
+    first = next_job(progress, cost, DEFAULT, set(), "search:0", 1e9)
+    assert next_job(progress, cost, DEFAULT, {first}, "search:1", 1e9).tasks != first.tasks
+    best = next_job(progress, cost, DEFAULT, set(), "cuda:0", 1e9).tasks[0]
+    progress.add(Record(Job("program", (best,), 0, 0), "search:0", 1.0, explained=True))
+    assert best in progress.explained and next_job(progress, cost, DEFAULT, set(), "cuda:0", 1e9).tasks[0] != best
+    rounds = len(DEFAULT.program.tries)
+    while (job := next_job(progress, cost, DEFAULT, set(), "search:0", 1e9)) is not None:
+        assert job.tasks[0] != best
+        progress.add(Record(job, "search:0", 1.0, cut=progress.searched[job.tasks[0]] > rounds))
+    assert {name for name in sizes() if progress.searched[name] == rounds} == set(sizes()) - {best}
+    without = replace(DEFAULT, program=None)
+    assert next_job(progress, cost, without, set(), "cpu:0", 1e9).stage == "ttt"
+    alone = replace(DEFAULT, ttt=False)
+    assert next_job(progress, cost, alone, set(), "cuda:0", 1e9) is None and exhausted(progress, sizes(), alone)
+
+
+def test_a_search_costs_what_searches_took():
+    cost = CostModel(sizes(), DEFAULT)
+    job = Job("program", ("t00",), 0, 0)
+    before = cost.seconds(job, "cpu:0")
+    cost.observe(Job("ttt", ("t00",), 0, 8), "cpu:0", 1000.0)
+    assert cost.seconds(job, "cpu:0") == before
+    cost.observe(job, "cpu:1", 3 * before)
+    assert cost.seconds(job, "cpu:0") == pytest.approx(3 * before)
+    assert cost.seconds(Job("program", ("t00",), 1, 0), "cpu:0") > 5 * before

@@ -13,6 +13,7 @@ from hypothesis import strategies as st
 from solution.arc.task import as_grid, grid_key
 from solution.arc.view import SYMMETRIES, View
 from solution.decode.candidate import Candidate
+from solution.select.ensemble import ensemble
 from solution.select.experts import RESIDUAL_FLOOR, inference_scores, product_of_experts, view_scores
 from solution.select.vote import (
     METHODS,
@@ -243,3 +244,16 @@ def test_the_hash_seed_changes_nothing():
     command = [sys.executable, "-c", program]
     first, second = (subprocess.check_output(command, env={**os.environ, "PYTHONHASHSEED": seed}) for seed in ("1", "2"))
     assert first == second and len(first) > 100
+
+
+def test_a_program_comes_first_votes_fill_in_then_other_programs():
+    a, b, c, d = (as_grid([[n]]) for n in (1, 2, 3, 4))
+    programs = [Candidate(c, View(), -3.0, "program"), Candidate(b, View(), -1.0, "program")]
+    votes = [Candidate(a, View(), -0.1), Candidate(a, View(4), -0.2), Candidate(d, View(2), -0.1)]
+
+    def grids(candidates):
+        return [g.tolist()[0][0] for g in ensemble(candidates, METHODS["flattened"])]
+
+    assert grids([*votes, *programs]) == grids([*programs, *votes]) == [2, 1, 4, 3]
+    assert grids(votes) == [1, 4] and grids(programs) == [2, 3] and grids([]) == []
+    assert grids([*votes, Candidate(a, View(), -2.0, "program")]) == [1, 4]

@@ -12,6 +12,7 @@ from ..arc.score import Score, score
 from ..arc.submission import Answers, placeholder, placeholders
 from ..arc.task import Grid, grid_key
 from ..decode.candidate import Candidate
+from ..select.ensemble import ensemble
 from ..select.vote import METHODS
 from .journal import Result
 
@@ -45,7 +46,7 @@ class Board:
         return self._answers
 
     def candidates(self, name: str, test: int, trained: bool | None = None) -> list[Candidate]:
-        """Candidates of one test input; `trained` keeps those from before (False) or after (True) training."""
+        """Candidates of one test input; `trained` keeps those of the untrained model (False) or all others (True)."""
         return [
             c
             for (stage, _), tests in sorted(self._found.get(name, {}).items())
@@ -54,9 +55,10 @@ class Board:
         ]
 
     def _attempts(self, name: str, test: int) -> tuple[Grid, Grid]:
-        """Votes of the trained model first, then of the untrained one, then the placeholder; two different grids."""
+        """The ensemble of programs and the trained model first, then the untrained one, then the placeholder; two different
+        grids."""
         ranked = [
-            *self._select(self.candidates(name, test, trained=True)),
+            *ensemble(self.candidates(name, test, trained=True), self._select),
             *self._select(self.candidates(name, test, trained=False)),
             *placeholder(self.challenges.tasks[name].test[test].input),
         ]

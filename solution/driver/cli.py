@@ -23,7 +23,7 @@ from ..arc.load import (
 )
 from ..arc.submission import OutputError, placeholders, validate_submission, write_submission
 from ..models.manifest import WeightsError, default_weights, find_weights
-from ..preset import PRESETS
+from ..preset import PRESETS, Preset
 from .clock import Clock, parse_duration
 
 KAGGLE_INPUT, KAGGLE_WORKING = Path("/kaggle/input"), Path("/kaggle/working")
@@ -60,6 +60,7 @@ def parser() -> argparse.ArgumentParser:
     add("--weights", metavar="NAME_OR_DIR", help="an entry of weights_manifest.json, or a folder with its own entry")
     add("--allow-unpinned", action="store_true", help="use weights whose sha256 the manifest does not know")
     add("--preset", choices=PRESETS, help="a named set of every hyperparameter (the weights' own, else default)")
+    add("--solvers", default="ttt,program", help="ttt, program or both: test-time training, program search (%(default)s)")
     add("--devices", default="auto", help="auto, cpu, cpu:2 (two workers), cuda:0,cuda:1 (%(default)s)")
     add("--backend", choices=("auto", "transformers", "unsloth"), default="auto", help="auto: unsloth on CUDA where installed")
     add("--limit", metavar="N", type=int, help="solve only the first N tasks; the rest gets placeholders")
@@ -102,6 +103,14 @@ def choose_tasks(options: argparse.Namespace, challenges: Challenges) -> list[st
     return chosen
 
 
+def with_solvers(preset: Preset, text: str) -> Preset:
+    """The preset with only these solvers. Raises `InputError` for any that is not known."""
+    solvers = set(text.split(","))
+    if not solvers or solvers - {"ttt", "program"}:
+        raise InputError(f"--solvers: {text!r} is not ttt, program or ttt,program")
+    return replace(preset, program=preset.program if "program" in solvers else None, ttt="ttt" in solvers)
+
+
 def main(arguments: list[str] | None = None) -> int:
     """Parse, write the placeholder submission, then load and run. Exit code 0, or 2 with one line for bad input."""
     options = parser().parse_args(arguments)
@@ -128,7 +137,7 @@ def main(arguments: list[str] | None = None) -> int:
         named = options.preset or weights.entry.get("preset", "default")
         if named not in PRESETS:
             raise WeightsError(f"weights {weights.name}: their preset {named!r} is not known, give --preset")
-        preset = PRESETS[named]
+        preset = with_solvers(PRESETS[named], options.solvers)
         backend, reason = choose_backend(options.backend, names, preset)
         for note in (*notes, *filter(None, [reason])):
             print(note, file=sys.stderr)

@@ -52,6 +52,14 @@ def _asked_for(text: str) -> list[str]:
     return names
 
 
+def search_workers(names: list[str]) -> list[str]:
+    """Workers that only search for programs: one on each core that neither a GPU's thread nor the main one needs; none where CPU
+    workers, which search too, have the cores already."""
+    if any(name.startswith("cpu") for name in names):
+        return []
+    return [f"search:{i}" for i in range(max(1, cores() - len(names) - 1))]
+
+
 def torch_device(name: str) -> torch.device:
     """The torch device of a worker's device name: CPU workers share one."""
     return torch.device("cpu" if name.startswith("cpu") else name)

@@ -68,6 +68,8 @@ class Bar:
         setup = self._setup
         progress, total = setup.progress, len(setup.sizes)
         words = f"answered {len(progress.answered)}, trained {len(progress.trained)} of {total}"
+        if progress.explained:
+            words += f", programs fit {len(progress.explained)}"
         if progress.rounds:
             words += f", more views {len(progress.rounds)}"
         if setup.solutions is not None:

@@ -29,10 +29,11 @@ from ..schedule.plan import planned_run
 from .board import Board
 from .cli import Input
 from .clock import STARTED, Clock, format_seconds
-from .devices import threads_per_worker
+from .devices import search_workers, threads_per_worker
 from .journal import Journal
 from .progress import set_up_logging
 from .run import Outcome, Setup, replay, run, write
+from .searcher import Searcher
 from .solve import JOINT, Solver, can_read_adapter
 from .startup import get_ready
 from .summary import summary
@@ -157,7 +158,8 @@ def prepare(
         log.warning("the joint adapter of the earlier run cannot be read: it is trained again")
     replay(setup, joint_adapter)
     seconds = clock.left() - clock.reserve(len(tasks))
-    planned = planned_run(CostModel(setup.sizes, preset, ready.speed), preset, names, seconds)
+    searchers = search_workers(names) if preset.program else []
+    planned = planned_run(CostModel(setup.sizes, preset, ready.speed), preset, names + searchers, seconds)
     log.info("estimate from one forward pass: %d of %d tasks answered, %d trained in %s", planned.answered, len(tasks),
              planned.trained, format_seconds(seconds))  # fmt: skip
     finished: queue.Queue = queue.Queue()
@@ -166,6 +168,7 @@ def prepare(
         Worker(name, Solver(model, name, tasks, preset, options.seed, folder / "adapters", ready.memory), finished, threads)
         for name, model in zip(names, ready.models)
     ]
+    workers += [Worker(name, Searcher(name, tasks, preset), finished, 1) for name in searchers]
     return setup, workers, finished, planned.shares
 
 

@@ -32,6 +32,7 @@ from ..ttt.joint import joint_items
 from ..ttt.settings import DataConfig, TrainConfig
 from ..ttt.train import Trained, train
 from .journal import Result
+from .searcher import Searcher
 
 JOINT = "joint-adapter"
 DISK_LEFT = 2**30
@@ -56,11 +57,14 @@ class Solver:
         self.model, self.device, self.tasks, self.seed, self.adapters, self.memory = model, device, tasks, seed, adapters, memory
         self.preset = within_memory(preset, memory)
         self._untrained: DenseLlama | None = None
+        self._searcher = Searcher(device, tasks, preset)
 
     def __call__(self, job: Job, train_time_used: Callable[[], float], out_of_time: Callable[[], bool]) -> Result:
         """Do `job`. Training stops when it has used all of its time (`train_time_used` is its share, 0 to 1 and beyond),
         decoding when `out_of_time` says so."""
         start = time.monotonic()
+        if job.stage == "program":
+            return self._searcher(job, train_time_used, out_of_time)
         if job.stage == "base":
             result = self._base(job, out_of_time)
         elif job.stage == "joint":

@@ -30,13 +30,17 @@ class Solution:
     nodes: int = 0
     cut: bool = False
 
-    def attempts(self, test: int, most: int = 2) -> list[Grid]:
-        """The first different answers to a test input."""
+    def ranked_answers(self, test: int) -> list[tuple[Grid, float]]:
+        """The different answers to a test input, each with the description length of its shortest program, shortest first."""
         found = {}
         for explanation in self.explanations:
             grid = explanation.answers[test]
-            found.setdefault(grid_key(grid), grid)
-        return list(found.values())[:most]
+            found.setdefault(grid_key(grid), (grid, explanation.cost))
+        return list(found.values())
+
+    def attempts(self, test: int, most: int = 2) -> list[Grid]:
+        """The first different answers to a test input."""
+        return [grid for grid, _ in self.ranked_answers(test)[:most]]
 
 
 def solve(task: Task, tries: int, out_of_time: Callable[[], bool] = lambda: False) -> Solution:

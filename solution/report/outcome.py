@@ -97,7 +97,7 @@ def stage_rows(results: list[Result]) -> list[tuple]:
 def method_rows(run: "Run", solutions: Solutions) -> list[tuple[str, int, int]]:
     """Per voting method: its name, tasks solved (strict), test outputs solved, by the trained model's candidates alone.
 
-    Only tasks that were trained count. "oracle" takes any candidate, "untrained" the cheap answer.
+    Only tasks that were trained or searched count. "oracle" takes any candidate of either, "untrained" the cheap answer.
     """
     rows = []
     tasks = {name: jobs for name, jobs in run.by_task().items() if is_reached(jobs) and name in solutions}
@@ -106,7 +106,8 @@ def method_rows(run: "Run", solutions: Solutions) -> list[tuple[str, int, int]]:
         flags = {}
         for name, jobs in tasks.items():
             found = [candidates_of(jobs, name, test) for test in range(len(solutions[name]))]
-            kept = [[c for c in test if (c.source == "base") == (method == "untrained")] for test in found]
+            source = "base" if method == "untrained" else "ttt"
+            kept = [[c for c in test if c.source == source or method == "oracle" and c.source != "base"] for test in found]
             flags[name] = solved_tests([select(test) for test in kept], solutions[name])
         rows.append((method, sum(map(all, flags.values())), sum(map(sum, flags.values()))))
     return rows

@@ -22,6 +22,10 @@ a budget are worth a training cut short, not nothing."""
 FIRST_BATCH_TOKENS, BASE_BATCH_TOKENS = 2048, 16384
 GAIN_TOKENS = 600
 """The chance that TTT solves a task is taken to fall by e for every so many prompt tokens: a prior, not yet fitted."""
+PROGRAM_GAIN = (0.8, 0.1)
+"""Chance that a round of program search solves a task (the last one's for all that follow), and `EXPLAINED_GAIN` that TTT adds to
+a task that a program explains, on the scale of `solve_chance`: from a quarter of a public set (experiment log, 18)."""
+EXPLAINED_GAIN = 0.1
 VIEWS_GAIN = 0.1
 """Chance that a round of further views solves a task with no agreement at all, relative to TTT on it: likewise a prior."""
 
@@ -73,21 +77,44 @@ def open_base_jobs(progress: Progress, sizes: dict[str, TaskSize], preset: Prese
 def open_training_jobs(
     progress: Progress, sizes: dict[str, TaskSize], preset: Preset, running: set[Job]
 ) -> list[tuple[float, Job]]:
-    """Every job after the breadth pass that could be started now, with its expected gain (relative)."""
-    if preset.joint and not progress.joint:
+    """Every job of the trained model that could be started now, with its expected gain (relative)."""
+    if not preset.ttt or (preset.joint and not progress.joint):
         return []
-    busy = {task for job in running for task in job.tasks}
+    busy = {task for job in running if job.stage != "program" for task in job.tasks}
     found = []
     for task, size in sizes.items():
         if task in busy:
             continue
         if task not in progress.trained:
-            found += [(solve_chance(size), job) for job in retries(progress, Job("ttt", (task,), 0, preset.first_views))]
+            chance = solve_chance(size) * (EXPLAINED_GAIN if task in progress.explained else 1.0)
+            found += [(chance, job) for job in retries(progress, Job("ttt", (task,), 0, preset.first_views))]
         elif progress.rounds[task] < preset.rounds and progress.agreement.get(task, 0.0) < preset.agreement:
             gain = VIEWS_GAIN * solve_chance(size) * (1 - progress.agreement.get(task, 0.0))
             job = Job("views", (task,), progress.next_view[task], preset.more_views)
             found += [(gain, job) for job in retries(progress, job)]
     return found
+
+
+def open_program_jobs(
+    progress: Progress, sizes: dict[str, TaskSize], preset: Preset, running: set[Job]
+) -> list[tuple[float, Job]]:
+    """Every program search that could be started now, with its expected gain (relative)."""
+    if preset.program is None:
+        return []
+    busy = {task for job in running if job.stage == "program" for task in job.tasks}
+    found = []
+    for task in sizes:
+        number = progress.searched[task]
+        if task in busy or task in progress.explained or number == len(preset.program.tries):
+            continue
+        gain = PROGRAM_GAIN[min(number, len(PROGRAM_GAIN) - 1)]
+        found += [(gain, job) for job in retries(progress, Job("program", (task,), number, 0))]
+    return found
+
+
+def searches(device: str) -> bool:
+    """Whether a worker is on CPU cores, where programs are searched; only those named "search" do nothing else."""
+    return device.startswith(("cpu", "search"))
 
 
 def next_job(
@@ -104,9 +131,12 @@ def next_job(
     def fits(job: Job) -> bool:
         return SAFETY * cost.seconds(job, device) <= seconds_left
 
+    programs = open_program_jobs(progress, cost.sizes, preset, running) if searches(device) else []
+    if device.startswith("search"):
+        return best([(gain, job) for gain, job in programs if fits(job)], cost, device)
     base = open_base_jobs(progress, cost.sizes, preset)
     stages = {job.stage for job in running}
-    if preset.joint and not progress.joint and "joint" not in stages and ("base" in stages or not base):
+    if preset.ttt and preset.joint and not progress.joint and "joint" not in stages and ("base" in stages or not base):
         return retries(progress, Job("joint", ()))[0] if seconds_left > 0 else None
     if base:
         busy = {task for job in running for task in job.tasks}
@@ -117,17 +147,24 @@ def next_job(
                 return job
         if "base" in stages:
             return None
-    whole, cut = [], []
+    whole, cut = [(gain, job) for gain, job in programs if fits(job)], []
     for gain, job in open_training_jobs(progress, cost.sizes, preset, running):
         seconds = cost.seconds(job, device)
         if fits(job):
-            whole.append((-gain / seconds, job.stage, job.tasks, job))
+            whole.append((gain, job))
         elif job.stage == "ttt" and LEAST_SHARE * seconds + CUT_SAFETY * cost.decode_seconds(job, device) <= seconds_left:
             cut.append((seconds, job.stage, job.tasks, job))
-    return min(whole or cut or [(None,)])[-1]
+    return best(whole, cost, device) or min(cut, default=(None,))[-1]
+
+
+def best(jobs: list[tuple[float, Job]], cost: CostModel, device: str) -> Job | None:
+    """The job with the greatest gain per second."""
+    rated = [(-gain / cost.seconds(job, device), job.stage, job.tasks, job.first_view, job) for gain, job in jobs]
+    return min(rated, default=(None,))[-1]
 
 
 def exhausted(progress: Progress, sizes: dict[str, TaskSize], preset: Preset) -> bool:
     """Whether nothing is left to do however much time there were."""
-    waiting = preset.joint is not None and not progress.joint
-    return not (waiting or open_base_jobs(progress, sizes, preset) or open_training_jobs(progress, sizes, preset, set()))
+    waiting = preset.ttt and preset.joint is not None and not progress.joint
+    left = (open_training_jobs(progress, sizes, preset, set()), open_program_jobs(progress, sizes, preset, set()))
+    return not (waiting or open_base_jobs(progress, sizes, preset) or any(left))

@@ -16,6 +16,8 @@ STEP_PASSES = 8
 """A decoding step's cost for one row, in token-passes: it is bound by launches and memory, not arithmetic."""
 TRANSFORMATIONS = {"none": 1, "symmetries": 8, "paper": 24}
 """Versions of an item, itself included, before permutations (`ttt.data`, `arc.transforms`)."""
+TRY_SECONDS = 4e-6
+"""One step tried on one input of 10 x 10 cells, on one core of 2023: a prior, corrected by what is measured."""
 FIRST_GUESS = 10000.0
 """Token-passes a second where nothing at all was measured (one CPU core, 6M parameters)."""
 
@@ -58,12 +60,15 @@ class CostModel:
         self._seconds = defaultdict(float)
 
     def work(self, job: Job) -> float:
-        """Token-passes of a job."""
+        """Token-passes of a job; seconds by a prior of a program search."""
         if job.stage == "base":
             return sum(decode_work(self.sizes[t], 1, self.preset.base.max_prompt_tokens) for t in job.tasks)
         if job.stage == "joint":
             return joint_work(self.sizes, self.preset)
         size = self.sizes[job.tasks[0]]
+        if job.stage == "program":  # seconds on the core that the prior is of, so its speed is about 1
+            inputs = size.num_train + size.num_tests
+            return TRY_SECONDS * self.preset.program.tries[job.first_view] * (inputs + size.prompt_tokens / 100)
         decode = decode_work(size, job.num_views, self.preset.decode.max_prompt_tokens)
         trains = job.stage == "ttt" and (self.preset.joint is None or self.preset.joint.per_task)
         return decode + (train_work(size, self.preset) if trains else 0.0)
@@ -75,16 +80,13 @@ class CostModel:
 
     def speed(self, device: str, stage: str) -> float:
         """Token-passes a second: this device's in this stage, else its own in any, else any device's, else the guess."""
-        for keys in (
-            [(device, stage)],
-            [k for k in self._seconds if k[1] == stage],
-            [k for k in self._seconds if k[0] == device],
-            list(self._seconds),
-        ):
+        neural = [k for k in self._seconds if k[1] != "program"]
+        others = [] if stage == "program" else [[k for k in neural if k[0] == device], neural]
+        for keys in ([(device, stage)], [k for k in self._seconds if k[1] == stage], *others):
             seconds = sum(self._seconds.get(k, 0.0) for k in keys)
             if seconds > 0:
                 return sum(self._work[k] for k in keys) / seconds
-        return self.guess
+        return 1.0 if stage == "program" else self.guess
 
     def seconds(self, job: Job, device: str) -> float:
         """Predicted seconds of `job` on `device`."""

@@ -8,8 +8,14 @@ whatever the interleaving, the same set of finished jobs gives the same submissi
 from collections import Counter, defaultdict
 from dataclasses import dataclass, field
 
-STAGES = ("base", "joint", "ttt", "views")
-STAGE_NAMES = {"base": "cheap answer", "joint": "joint adapter", "ttt": "training + first views", "views": "more views"}
+STAGES = ("base", "program", "joint", "ttt", "views")
+STAGE_NAMES = {
+    "base": "cheap answer",
+    "program": "program search (behaviours)",
+    "joint": "joint adapter",
+    "ttt": "training + first views",
+    "views": "more views",
+}
 MAX_ATTEMPTS = 3
 
 
@@ -17,9 +23,10 @@ MAX_ATTEMPTS = 3
 class Job:
     """One slice of work for one device.
 
-    "base": one greedy view of each of `tasks`, before training. "joint": train the joint adapter on items of all tasks, where
-    the preset asks for it; `tasks` is empty. "ttt": train the adapter of the one task, decode its first views. "views":
-    decode views number `first_view` to `first_view + num_views` with that adapter.
+    "base": one greedy view of each of `tasks`, before training. "program": search for programs that explain the one task, in the
+    preset's round number `first_view`. "joint": train the joint adapter on items of all tasks, where the preset asks for it;
+    `tasks` is empty. "ttt": train the adapter of the one task, decode its first views. "views": decode views number `first_view`
+    to `first_view + num_views` with that adapter.
     `attempt` counts failures so far; each makes the job smaller.
     """
 
@@ -47,8 +54,8 @@ class Record:
     """A job that ended: on which device, in how many seconds, over how many tokens, and with what.
 
     `agreement`: task -> share of the job's views that gave the most frequent grid, for its least sure test input.
-    `ok` is False for a failure, `cut` True where the clock stopped it: a cut job's candidates count, but the job may be
-    done again.
+    `explained`: a program fits every demonstration of the task. `ok` is False for a failure, `cut` True where the clock stopped
+    it: a cut job's candidates count, but the job may be done again.
     """
 
     job: Job
@@ -56,6 +63,7 @@ class Record:
     seconds: float
     ok: bool = True
     cut: bool = False
+    explained: bool = False
     agreement: dict[str, float] = field(default_factory=dict)
 
 
@@ -65,6 +73,8 @@ class Progress:
     def __init__(self):
         self.answered: set[str] = set()  # tasks with their cheap answer
         self.trained: set[str] = set()
+        self.searched: Counter = Counter()  # rounds of program search done
+        self.explained: set[str] = set()
         self.joint = False  # the joint adapter is trained, or given up
         self.next_view: dict[str, int] = defaultdict(int)
         self.rounds: Counter = Counter()
@@ -81,7 +91,12 @@ class Progress:
         if job.stage == "joint":  # it takes the time it is given: cut is done
             self.joint = True
             return
+        if record.explained:
+            self.explained |= set(job.tasks)
         if record.cut:
+            return
+        if job.stage == "program":
+            self.searched[job.tasks[0]] = max(self.searched[job.tasks[0]], job.first_view + 1)
             return
         self.agreement |= record.agreement
         if job.stage == "base":
