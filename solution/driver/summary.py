@@ -14,12 +14,12 @@ from .run import Outcome, Setup
 
 def summary(setup: Setup, outcome: Outcome, planned: dict[str, float]) -> str:
     """The closing text of a run. `planned`: share of the device time planned for each stage at the start."""
-    lines = ["", f"{'stage':24}{'jobs':>6}{'tasks':>7}{'planned':>9}{'spent':>8}{'seconds':>10}{'tokens/s':>10}"]
+    lines = ["", f"{'stage':28}{'jobs':>6}{'tasks':>7}{'planned':>9}{'spent':>8}{'seconds':>10}{'tokens/s':>10}"]
     for stage, row in zip(STAGES, stage_rows(outcome.results)):
         name, jobs, tasks, seconds, share, speed = row
         if stage == "joint" and setup.preset.joint is None:
             continue
-        lines.append(f"{name:24}{jobs:>6}{tasks:>7}{planned.get(stage, 0.0):>9.0%}{share:>8.0%}{seconds:>10.1f}{speed:>10.0f}")
+        lines.append(f"{name:28}{jobs:>6}{tasks:>7}{planned.get(stage, 0.0):>9.0%}{share:>8.0%}{seconds:>10.1f}{speed:>10.0f}")
     if setup.journal.results:
         lines.append(f"resumed: {len(setup.journal.results)} earlier jobs came from the journal")
     failed = [r for r in outcome.results if not r.record.ok]
