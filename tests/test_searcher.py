@@ -2,8 +2,11 @@
 
 import os
 import signal
+import subprocess
+import sys
 import time
 from dataclasses import replace
+from pathlib import Path
 
 import pytest
 
@@ -17,7 +20,7 @@ from solution.program.settings import ProgramConfig
 from solution.program.solve import solve
 from solution.schedule.job import Job
 
-from .test_driver import go, job_lines, write_input
+from .test_driver import ROOT, go, job_lines, write_input
 
 NAMES = ("67a3c6ac", "d511f180", "0520fde7")
 
@@ -91,3 +94,33 @@ def test_solvers_alone_and_together_and_again_after_a_kill(tmp_path):
     assert {line["record"]["job"]["stage"] for line in job_lines(tmp_path, "both")} >= {"base", "program", "ttt"}
     wrong = go(tmp_path, "--solvers", "guess", output="wrong.json")
     assert wrong.returncode == 2 and "--solvers: 'guess' is not" in wrong.stderr
+
+
+LEAVES = """
+import os, threading, time
+from dataclasses import replace
+from pathlib import Path
+from solution.arc.load import public_training
+from solution.driver.searcher import Searcher
+from solution.preset import DEFAULT
+from solution.program.settings import ProgramConfig
+from solution.schedule.job import Job
+tasks = public_training()[0].tasks
+search = Searcher("search:0", tasks, replace(DEFAULT, program=ProgramConfig((1000, 10**9))))
+job = Job("program", ("0520fde7",), 1, 0)
+search(Job("program", ("0520fde7",), 0, 0), lambda: 0.0, lambda: False)
+threading.Thread(target=search, args=(job, lambda: 0.0, lambda: False), daemon=True).start()
+time.sleep(0.5)
+print(search._child.pid, flush=True)
+os._exit(0)
+"""
+
+
+def test_a_search_ends_with_the_run_that_asked_for_it():
+    done = subprocess.run([sys.executable, "-c", LEAVES], capture_output=True, text=True, cwd=ROOT, timeout=120)
+    stat = Path("/proc", done.stdout.strip(), "stat")
+    for _ in range(100):
+        if not stat.exists() or stat.read_text().rsplit(")", 1)[1].split()[0] == "Z":
+            return
+        time.sleep(0.1)
+    raise AssertionError("the search process outlived its parent by 10 s")

@@ -82,13 +82,14 @@ def serve(pipe, stop) -> None:
     os.environ["OMP_NUM_THREADS"] = "1"
     from ..program.solve import solve
 
+    parent = os.getppid()
     while True:
         try:
             task, tries = pipe.recv()
         except EOFError:  # the parent is gone
             return
         try:
-            solution = solve(task, tries, stop.is_set)
+            solution = solve(task, tries, lambda: stop.is_set() or os.getppid() != parent)
             tests = [solution.ranked_answers(test)[:MOST_ANSWERS] for test in range(len(task.test))]
             pipe.send((tests, solution.cut, solution.nodes))
         except Exception as error:
