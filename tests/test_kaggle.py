@@ -435,7 +435,7 @@ def test_options_that_cannot_be_read_stop_an_ordinary_run_and_not_the_rerun(plac
     with pytest.raises(StartError, match="'soon' is not a duration"):
         start.submit(place(rerun=False))
     start.submit(place(rerun=True))
-    assert 41000 < float(started[0][-1].rstrip("s")) <= 41400
+    assert 40500 < float(started[0][-1].rstrip("s")) <= 41400  # less the age of this process, of which 10 minutes count
 
 
 @pytest.mark.parametrize("code, kept", [(0, True), (NO_UNSLOTH, True), (UNUSABLE, False)])
