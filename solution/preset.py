@@ -48,6 +48,7 @@ PAPER = Preset(
     decode=DecodeConfig(demonstrations="leave_one_out", permute_colours=False),
     first_views=16,
     rounds=0,
+    program=None,
 )
 
 ARCHITECTS = Preset(
@@ -63,6 +64,8 @@ ARCHITECTS = Preset(
     select="product_of_experts",
 )  # fmt: skip
 
+ALONE = replace(DEFAULT, program=None)
+
 PRESETS = {
     preset.name: preset
     for preset in (
@@ -75,16 +78,16 @@ PRESETS = {
             train=replace(PAPER.train, learning_rate=1e-4),
         ),
         ARCHITECTS,
-        replace(DEFAULT, name="no-ttt", train=replace(DEFAULT.train, steps=0)),
-        replace(DEFAULT, name="no-transformations", data=replace(DEFAULT.data, transformations="none", permutations=0)),
+        replace(ALONE, name="no-ttt", train=replace(DEFAULT.train, steps=0)),
+        replace(ALONE, name="no-transformations", data=replace(DEFAULT.data, transformations="none", permutations=0)),
         replace(
-            DEFAULT,
+            ALONE,
             name="end-to-end",
             data=replace(DEFAULT.data, kind="end_to_end"),
             decode=replace(DEFAULT.decode, demonstrations="none"),
         ),
-        replace(DEFAULT, name="no-demonstration-loss", data=replace(DEFAULT.data, demonstration_loss=False)),
-        replace(DEFAULT, name="shared-adapter", joint=JointConfig(share=0.5, passes=64, per_task=False)),
+        replace(ALONE, name="no-demonstration-loss", data=replace(DEFAULT.data, demonstration_loss=False)),
+        replace(ALONE, name="shared-adapter", joint=JointConfig(share=0.5, passes=64, per_task=False)),
         replace(DEFAULT, name="joint", joint=JointConfig()),
         replace(DEFAULT, name="joint-prefix", joint=JointConfig(prefix_tokens=4)),
         replace(DEFAULT, name="test", train=replace(DEFAULT.train, steps=2), more_views=2),
@@ -93,4 +96,5 @@ PRESETS = {
 """The default; the paper's recipe for 1B and 3B, and for 8B (paper.md, details 5); the ARChitects' (2025, per-task: rank 32,
 64 steps of one sequence, half of them warm-up), decoded greedily and ranked by the scores at inference, where theirs decodes
 depth first and scores candidates in all views; the default with one part of the method taken away (paper.md, "Numbers"), or on
-top of an adapter trained on all tasks; and one that ends in seconds, to try the machinery."""
+top of an adapter trained on all tasks; and one that ends in seconds, to try the machinery. The paper's and those that take a part
+away have no program search beside, which would hide what they show; `--solvers ttt,program` adds it."""

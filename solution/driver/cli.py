@@ -24,6 +24,7 @@ from ..arc.load import (
 from ..arc.submission import OutputError, placeholders, validate_submission, write_submission
 from ..models.manifest import WeightsError, default_weights, find_weights
 from ..preset import PRESETS, Preset
+from ..program.settings import ProgramConfig
 from .clock import Clock, parse_duration
 
 KAGGLE_INPUT, KAGGLE_WORKING = Path("/kaggle/input"), Path("/kaggle/working")
@@ -60,7 +61,7 @@ def parser() -> argparse.ArgumentParser:
     add("--weights", metavar="NAME_OR_DIR", help="an entry of weights_manifest.json, or a folder with its own entry")
     add("--allow-unpinned", action="store_true", help="use weights whose sha256 the manifest does not know")
     add("--preset", choices=PRESETS, help="a named set of every hyperparameter (the weights' own, else default)")
-    add("--solvers", default="ttt,program", help="ttt, program or both: test-time training, program search (%(default)s)")
+    add("--solvers", help="ttt, program or ttt,program: test-time training, program search (the preset's own; default has both)")
     add("--devices", default="auto", help="auto, cpu, cpu:2 (two workers), cuda:0,cuda:1 (%(default)s)")
     add("--backend", choices=("auto", "transformers", "unsloth"), default="auto", help="auto: unsloth on CUDA where installed")
     add("--limit", metavar="N", type=int, help="solve only the first N tasks; the rest gets placeholders")
@@ -106,9 +107,10 @@ def choose_tasks(options: argparse.Namespace, challenges: Challenges) -> list[st
 def with_solvers(preset: Preset, text: str) -> Preset:
     """The preset with only these solvers. Raises `InputError` for any that is not known."""
     solvers = set(text.split(","))
-    if not solvers or solvers - {"ttt", "program"}:
+    if solvers - {"ttt", "program"}:
         raise InputError(f"--solvers: {text!r} is not ttt, program or ttt,program")
-    return replace(preset, program=preset.program if "program" in solvers else None, ttt="ttt" in solvers)
+    program = preset.program or ProgramConfig()
+    return replace(preset, program=program if "program" in solvers else None, ttt="ttt" in solvers)
 
 
 def main(arguments: list[str] | None = None) -> int:
@@ -137,7 +139,7 @@ def main(arguments: list[str] | None = None) -> int:
         named = options.preset or weights.entry.get("preset", "default")
         if named not in PRESETS:
             raise WeightsError(f"weights {weights.name}: their preset {named!r} is not known, give --preset")
-        preset = with_solvers(PRESETS[named], options.solvers)
+        preset = with_solvers(PRESETS[named], options.solvers) if options.solvers else PRESETS[named]
         backend, reason = choose_backend(options.backend, names, preset)
         for note in (*notes, *filter(None, [reason])):
             print(note, file=sys.stderr)
