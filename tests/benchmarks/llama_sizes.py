@@ -65,7 +65,7 @@ def planned_table() -> str:
             ):
                 row = [name, f"{gpu}, {gib} GiB", preset.name]
                 try:
-                    sizes = Sizes(config, preset.lora, in_4_bits=True)
+                    sizes = Sizes(config, preset.lora, in_4_bits=True, repeated=gpu == "T4")
                     p = plan(sizes, gib * GIB, LONGEST, preset.train.batch_tokens, preset.decode.batch_tokens)
                 except MemoryError as error:
                     lines.append(f"| {' | '.join(row)} | {error} |")
