@@ -83,7 +83,7 @@ def result_from_json(value: dict) -> Result:
 
 
 class JournalBusy(OSError):
-    """Another process is writing this journal."""
+    """This journal is not this run's to write: another process has it, or its answers stand."""
 
 
 class Journal:

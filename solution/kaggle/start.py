@@ -82,7 +82,7 @@ def finetune(place: Place | None = None) -> None:
                 shutil.copy(out / name, place.working / name)
     weights = place.working / "weights"
     if code == -signal.SIGKILL and (place.working / "stable").is_dir():
-        place.say("the session's time is over: stable/ holds the last checkpoint, --start-from it goes on")
+        place.say("solution.finetune was killed, by its time limit or for memory: stable/ holds the last checkpoint, --start-from it goes on")
         return
     if code or not (weights / WEIGHTS_MARK).is_file():
         raise StartError(f"solution.finetune ended with exit code {code}")

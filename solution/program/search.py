@@ -15,7 +15,7 @@ from .vocabulary import IMAGE, LIST, Image, Step, Type
 
 STEPS_PER_CHECK = 64
 MOST_NODES = 40_000
-"""Behaviours kept at most: at 5 inputs of 10 x 10 about 60 MB."""
+"""Behaviours kept at most, so that memory is bounded; how much they take was not measured."""
 
 
 @dataclass(frozen=True, eq=False, slots=True)

@@ -1,7 +1,7 @@
 """One task by program search: explanations of every demonstration, ranked by description length, two answers a test input.
 
-In:  a task, a number of tries. Out: `Solution`. Anytime: whatever was found when the time is over
-counts. Not here: enumeration (`search`), explanations (`explain`).
+In:  a task, a number of tries. Out: `Solution`. Anytime: whatever was found when the time is over counts.
+Not here: enumeration (`search`), explanations (`explain`).
 """
 
 from collections.abc import Callable

@@ -17,7 +17,7 @@ STEP_PASSES = 8
 TRANSFORMATIONS = {"none": 1, "symmetries": 8, "paper": 24}
 """Versions of an item, itself included, before permutations (`ttt.data`, `arc.transforms`)."""
 TRY_SECONDS = 4e-6
-"""One step tried on one input of 10 x 10 cells, on one core of 2023: a prior, corrected by what is measured."""
+"""One step tried on one input of 10 x 10 cells, on one core: a prior, corrected by what is measured."""
 FIRST_GUESS = 10000.0
 """Token-passes a second where nothing at all was measured (one CPU core, 6M parameters)."""
 

@@ -1,7 +1,8 @@
 """The ensemble: answers of programs and of the trained model, as two attempts.
 
 In:  the candidates of one test input, and a voting rule for the model's. Out: grids, the best first.
-Rule (the paper's, section 6): a program that explains every demonstration comes first; the model's votes fill in.
+Rule (after paper.md, feature 18; not yet compared with others): a program that explains every demonstration comes first, the
+model's votes fill in.
 Not here: how votes are counted (`vote`).
 """
 
