@@ -82,7 +82,9 @@ def finetune(place: Place | None = None) -> None:
                 shutil.copy(out / name, place.working / name)
     weights = place.working / "weights"
     if code == -signal.SIGKILL and (place.working / "stable").is_dir():
-        place.say("solution.finetune was killed, by its time limit or for memory: stable/ holds the last checkpoint, --start-from it goes on")
+        place.say(
+            "solution.finetune was killed, by its limit or for memory: --start-from stable/ goes on from its last checkpoint"
+        )
         return
     if code or not (weights / WEIGHTS_MARK).is_file():
         raise StartError(f"solution.finetune ended with exit code {code}")
