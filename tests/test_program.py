@@ -9,8 +9,9 @@ from solution.arc.load import public_training
 from solution.arc.task import Pair, Task, as_grid, grid_key
 from solution.program import explain
 from solution.program.explain import Explainer, learn, look_up, paste
+from solution.program.operations import OPERATIONS
 from solution.program.search import Node, apply, enumerate_programs, signature
-from solution.program.solve import OPERATIONS, Solution, normalised, solve
+from solution.program.solve import Solution, normalised, solve
 from solution.program.vocabulary import IMAGE, LIST, Image, Type, steps
 
 from .test_codec import random_grid
@@ -28,20 +29,20 @@ def test_names_of_operations_are_unique_and_every_type_is_reached():
     assert all(op.cost > 0 and op.meaning and "\n" not in op.meaning for op in OPERATIONS)
 
 
-def naive(inputs, chosen, depth):
-    """Every behaviour of at most `depth` steps, by plain nested loops."""
-    level = [(IMAGE, tuple(Image(grid) for grid in inputs))]
-    found = {signature(*level[0])}
-    for _ in range(depth):
+def naive(inputs, chosen, most):
+    """Every behaviour of programs that cost at most `most`, by plain nested loops."""
+    level = [(0.0, IMAGE, tuple(Image(grid) for grid in inputs))]
+    found = {signature(IMAGE, level[0][2])}
+    while level:
         following = []
-        for kind, values in level:
+        for cost, kind, values in level:
             for step in chosen:
-                if step.operation.takes is kind:
+                if step.operation.takes is kind and cost + step.operation.cost <= most:
                     results = apply(step, values)
                     if results is not None:
-                        following.append((step.operation.gives, results))
+                        following.append((cost + step.operation.cost, step.operation.gives, results))
         level = following
-        found |= {signature(kind, values) for kind, values in level}
+        found |= {signature(kind, values) for _, kind, values in level}
     return found
 
 
@@ -107,7 +108,7 @@ def test_tables_are_functions_of_the_colours_shown_and_silent_on_others():
     assert look_up(learn(np.array([0, 3]), np.array([1, 2]), 10), np.array([[3, 0]])).tolist() == [[2, 1]]
 
 
-def test_pairs_of_images_are_combined_cell_by_cell():
+def test_two_images_are_combined_cell_by_cell():
     rng = np.random.default_rng(3)
     first, second = ([rng.integers(0, 3, (6, 6)) for _ in range(3)] for _ in range(2))
     rule = rng.integers(0, 10, (3, 3)).astype(np.uint8)
@@ -115,8 +116,8 @@ def test_pairs_of_images_are_combined_cell_by_cell():
     explainer = Explainer([np.zeros((6, 6), np.uint8)] * 3, outputs[:2])
     for grids in (first, second):
         explainer.take(node(grids))
-    (found,) = explainer.pairs()
-    assert np.array_equal(found.answers[0], outputs[2])
+    found = explainer.cell_rules()
+    assert np.array_equal(min(found, key=lambda e: e.cost).answers[0], outputs[2])
 
 
 def test_images_are_pasted_at_their_place_or_not_at_all():

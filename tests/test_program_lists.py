@@ -7,12 +7,13 @@ import numpy as np
 import pytest
 
 from solution.finetune.generators import scenes
-from solution.program import lists, splits
-from solution.program.splits import MAX_MEMBERS
-from solution.program.vocabulary import IMAGE, LIST, Image, operations_of, steps
+from solution.program.operations import ON_LISTS, splits
+from solution.program.operations import members as facts
+from solution.program.operations.splits import MAX_MEMBERS
+from solution.program.vocabulary import DIRECTIONS, IMAGE, LIST, Image, operations_of, steps
 
 SPLITS = operations_of(splits)
-OPERATIONS = operations_of(splits, lists)
+OPERATIONS = operations_of(splits, *ON_LISTS)
 NAMED = {op.name: op for op in OPERATIONS}
 COLOURS = range(1, 10)
 NUM_SCENES = 100
@@ -22,10 +23,8 @@ LISTS_PER_SCENE = 4
 # Random scenes
 
 
-def frozen_image(cells: np.ndarray, y: int = 0, x: int = 0) -> Image:
-    cells = np.array(cells, np.uint8, order="C")
-    cells.setflags(write=False)
-    return Image(cells, y, x)
+def made_image(cells: np.ndarray, y: int = 0, x: int = 0) -> Image:
+    return Image(np.array(cells, np.uint8, order="C"), y, x)
 
 
 def with_shapes(rng) -> np.ndarray:
@@ -82,7 +81,7 @@ def pictures() -> tuple[Image, ...]:
     make = (with_shapes, with_shapes, with_panels, with_units)
     extremes = (np.zeros((1, 1)), np.ones((1, 1)), np.zeros((30, 30)), np.full((30, 30), 3), np.eye(30) * 2, np.ones((1, 30)))
     some = [make[k % 4](rng) for k in range(NUM_SCENES)]
-    return tuple(frozen_image(g, *(int(v) for v in rng.integers(0, 4, 2))) for g in (*some, *extremes))
+    return tuple(made_image(g, *(int(v) for v in rng.integers(0, 4, 2))) for g in (*some, *extremes))
 
 
 @cache
@@ -95,9 +94,9 @@ def collections() -> tuple[tuple[Image, ...], ...]:
         results = [r for r in (choices[k](image) for k in order) if r]
         found += results[:LISTS_PER_SCENE]
     found += [tuple(reversed(f)) for f in found[::7]]
-    empty, small = frozen_image(np.zeros((3, 3))), frozen_image(np.ones((1, 2)), 28, 28)
-    found += [(empty,), (small,), (empty, small), (small,) * 30, (frozen_image(np.ones((30, 30)), 0, 30), empty)]
-    return tuple(tuple(frozen_image(m.cells, m.y, m.x) for m in members) for members in found)
+    empty, small = made_image(np.zeros((3, 3))), made_image(np.ones((1, 2)), 28, 28)
+    found += [(empty,), (small,), (empty, small), (small,) * 30, (made_image(np.ones((30, 30)), 0, 30), empty)]
+    return tuple(tuple(made_image(m.cells, m.y, m.x) for m in members) for members in found)
 
 
 def keys(value) -> tuple:
@@ -165,7 +164,7 @@ def test_splits_by_colour_and_connection_lose_nothing(name):
             for m in members:
                 scenes.draw(canvas, m.cells, m.y - image.y, m.x - image.x)
             assert np.array_equal(canvas, image.cells)
-            assert sum(lists.size(m) for m in members) == np.count_nonzero(image.cells)
+            assert sum(facts.size(m) for m in members) == np.count_nonzero(image.cells)
 
 
 @pytest.mark.parametrize(
@@ -187,13 +186,13 @@ def test_connection_is_that_of_the_plain_search(name, how):
 def test_slide_is_that_of_the_plain_search():
     """Against moving one cell at a time."""
     for members in collections():
-        for direction, (down, right) in lists.DIRECTIONS.items():
+        for direction, (down, right) in DIRECTIONS.items():
             result = NAMED["slide"].function(members, direction)
             if result is None:
                 continue
-            top, left, bottom, end = lists.frame(members)
+            top, left, bottom, end = facts.frame(members)
             taken, expected = set(), {}
-            for i in sorted(range(len(members)), key=lambda i: -lists.end(members[i], direction)):
+            for i in sorted(range(len(members)), key=lambda i: -facts.end(members[i], direction)):
                 m = members[i]
                 body = {(m.y + r, m.x + c) for r, c in np.argwhere(m.cells).tolist()}
                 n = 0
@@ -212,7 +211,7 @@ def test_slide_is_that_of_the_plain_search():
 
 def I(rows: str, y: int = 0, x: int = 0) -> Image:  # noqa: E743
     """An image of rows of digits, "/" between; "." is empty."""
-    return frozen_image([[int(c) for c in row] for row in rows.replace(".", "0").split("/")], y, x)
+    return made_image([[int(c) for c in row] for row in rows.replace(".", "0").split("/")], y, x)
 
 
 A, B, C = I("11/1."), I("2", 0, 4), I("33/3.", 3, 2)
@@ -286,9 +285,6 @@ EXAMPLES = [
     ("most_frequent", (), (B, A, I("11/1.", 5, 5)), A),
     ("most_frequent", (), (A, B), None),
     ("most_frequent", (), (A, A, B, B), None),
-    ("only_with_hole", (), (A, RING, BOX), RING),
-    ("only_at_edge", (), (I("1"), I("2", 1, 1), I("3", 2, 2)), None),
-    ("only_at_edge", (), (RING, I("2", 1, 1)), RING),
     ("only_off_edge", (), (I("1"), I("2", 1, 1), I("3", 2, 2)), I("2", 1, 1)),
     ("only_with", (3,), (A, B, C), C),
     ("only_with", (1,), (A, A, C), None),
@@ -403,7 +399,7 @@ def test_print_speed(capsys):
         grid = scenes.blank(10, 10)
         for _ in range(4):
             scenes.place(rng, grid, scenes.painted(scenes.blob(rng, 5), scenes.pick_colour(rng)))
-        images.append(frozen_image(grid))
+        images.append(made_image(grid))
     inputs = {IMAGE: images, LIST: [NAMED["objects"].function(i) for i in images]}
     times = {}
     for op in OPERATIONS:

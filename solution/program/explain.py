@@ -5,20 +5,24 @@ description length of how it was made. Every explanation reproduces all demonstr
 Not here: finding nodes (`search`), choosing between explanations (`solve`).
 """
 
+from collections.abc import Sequence
 from dataclasses import dataclass
 
 import numpy as np
 
 from ..arc.task import Grid
+from .cells.maps import MOST
+from .cells.rules import Shown, cell_rules
 from .search import Node
 
-TABLE_COST, PAIR_COST, LAYER_COST = 1.0, 2.0, 1.0
-"""Description length of a colour table, of a table over two images, and of each layer beyond the first, in operations."""
+TABLE_COST, LAYER_COST = 1.0, 1.0
+"""Description length of a colour table, and of each layer beyond the first, in operations."""
+RULE_COST, NUMBER_COST = 1.0, 0.5
+MOST_BASES, MOST_BESIDE = 4, 100
+"""Images on which rules on cells are learnt, and images that a rule may look at beside."""
 MOST_LAYERS = 3
 TRIED_PER_LAYER = (40, 10, 4)
 """How many of the best layers are followed up at each depth of a stack."""
-MOST_PAIRED = 120
-"""Images, the cheapest, that are tried in pairs."""
 
 
 @dataclass(frozen=True, eq=False)
@@ -31,17 +35,21 @@ class Explanation:
 
 
 class Explainer:
-    """Collects nodes and finds the explanations among them. `outputs`: of the demonstrations, in the order of the inputs."""
+    """Collects nodes and finds the explanations among them. `outputs`: of the demonstrations, in the order of the inputs.
+    `care`: the cells of each that have to be right, bool; None for all. (Stacks do not know of it.)"""
 
-    def __init__(self, inputs: list[Grid], outputs: list[Grid]):
+    def __init__(self, inputs: list[Grid], outputs: list[Grid], care: Sequence[np.ndarray] | None = None):
         self.inputs, self.outputs = inputs, outputs
+        self.care = np.ones(sum(output.size for output in outputs), bool)
+        if care is not None:
+            self.care = np.concatenate([cells.ravel() for cells in care])
         self.known = len(outputs)
         self.shapes = [grid.shape for grid in outputs]
         self.keeps_size = all(grid.shape == output.shape for grid, output in zip(inputs, outputs))
         self.target = np.concatenate([grid.ravel() for grid in outputs])
         self.filled = bits(self.target != 0)
         self.fitting: list[tuple[Node, np.ndarray]] = []  # images of the outputs' shapes, flat over the demonstrations
-        self.layers: list[tuple[Node, int, int, list[Grid]]] = []  # node, bits covered, bits wrong, grids
+        self.layers: dict[tuple[int, int], tuple[Node, list[Grid]]] = {}  # bits covered and wrong -> the first such node, grids
 
     def take(self, node: Node) -> Explanation | None:
         """Look at one more image; an explanation where it alone, or through a colour table, reproduces the outputs."""
@@ -50,7 +58,7 @@ class Explainer:
             flat = np.concatenate([c.ravel() for c in cells[: self.known]])
             self.fitting.append((node, flat))
             self._add_layer(node, flat, cells)
-            if (flat == self.target).all():
+            if ((flat == self.target) | ~self.care).all():
                 return Explanation(tuple(cells[self.known :]), node.cost, str(node))
             return self._through_table(node, flat, cells)
         if self.keeps_size:
@@ -63,43 +71,46 @@ class Explainer:
         covered = flat != 0
         right = covered & (flat == self.target)
         if right.any():
-            self.layers.append((node, bits(covered), bits(covered & ~right), grids))
+            self.layers.setdefault((bits(covered), bits(covered & ~right)), (node, grids))
 
     def _through_table(self, node: Node, flat: np.ndarray, cells: list[Grid]) -> Explanation | None:
-        table = learn(flat, self.target, 10)
+        table = learn(flat[self.care], self.target[self.care], 10)
         if table is None:
             return None
+        if not self.care.all():  # a colour that never mattered may stay
+            table = np.where((table < 0) & (np.bincount(flat, minlength=10) > 0), np.arange(10), table)
         answers = [look_up(table, c) for c in cells[self.known :]]
         if any(a is None for a in answers):
             return None
         return Explanation(tuple(answers), node.cost + TABLE_COST, f"{node} > colours {describe(table)}")
 
-    def pairs(self) -> list[Explanation]:
-        """Explanations by a table over the colours that two images show in the same cell."""
+    def cell_rules(self, numbers: list[dict[str, int]] | None = None, bases: int = MOST_BASES) -> list[Explanation]:
+        """Explanations by rules on cells, on each of the cheapest images, with others beside it; and with `numbers` of each
+        input, by name."""
         found = []
-        cheapest = sorted(self.fitting, key=lambda f: f[0].cost)[:MOST_PAIRED]
-        for index, (first, flat) in enumerate(cheapest):
-            for second, other in cheapest[index + 1 :]:
-                table = learn(flat.astype(np.int64) * 10 + other, self.target, 100)
-                if table is None:
-                    continue
-                tests = zip(first.values[self.known :], second.values[self.known :])
-                answers = [
-                    look_up(table, a.cells.astype(np.int64) * 10 + b.cells) if a.cells.shape == b.cells.shape else None
-                    for a, b in tests
-                ]
-                if all(answer is not None for answer in answers):
-                    cost = first.cost + second.cost + PAIR_COST
-                    found.append(Explanation(tuple(answers), cost, f"table of ({first}) and ({second})"))
+        cheapest = sorted(self.fitting, key=lambda f: f[0].cost)
+        for base, _ in cheapest[:bases]:
+            grids = [image.cells for image in base.values]
+            beside = []
+            for node, _ in cheapest:
+                shown = [image.cells for image in node.values]
+                if node is not base and len(beside) < MOST_BESIDE and all(a.shape == b.shape for a, b in zip(grids, shown)):
+                    beside.append(Shown(str(node), node.cost, shown))
+            for name in numbers[0] if numbers else ():
+                shown = [np.full_like(grid, min(own.get(name, 0), MOST)) for grid, own in zip(grids, numbers)]
+                beside.append(Shown(name, NUMBER_COST, shown, False))
+            for rule in cell_rules(grids, self.outputs, beside, self.care):
+                found.append(Explanation(rule.answers, base.cost + RULE_COST + rule.cost, f"{base} {rule.text}"))
         return found
 
     def stacks(self) -> list[Explanation]:
         """Explanations by layers, the first on top: each is right wherever none above it covers, together they cover all."""
+        layers = [(covered, wrong, node, grids) for (covered, wrong), (node, grids) in self.layers.items()]
         found: list[Explanation] = []
-        self._stack([], 0, found)
+        self._stack(layers, [], 0, found)
         return found
 
-    def _stack(self, above: list[tuple], covered: int, found: list[Explanation]) -> None:
+    def _stack(self, layers: list[tuple], above: list[tuple], covered: int, found: list[Explanation]) -> None:
         missing = self.filled & ~covered
         if not missing and above:
             found.append(self._stacked(above))
@@ -107,26 +118,25 @@ class Explainer:
         depth = len(above)
         if depth == MOST_LAYERS:
             return
-        open_cells = ~covered
         usable = [
-            (-((layer[1] & missing).bit_count()), layer[0].cost, index)
-            for index, layer in enumerate(self.layers)
-            if not layer[2] & open_cells and layer[1] & missing
+            (-((layer[0] & missing).bit_count()), layer[2].cost, index)
+            for index, layer in enumerate(layers)
+            if layer[0] & missing and not layer[1] & ~covered and (depth < MOST_LAYERS - 1 or not missing & ~layer[0])
         ]
         usable.sort()
         for _, _, index in usable[: TRIED_PER_LAYER[depth]]:
-            self._stack([*above, self.layers[index]], covered | self.layers[index][1], found)
+            self._stack(layers, [*above, layers[index]], covered | layers[index][0], found)
 
     def _stacked(self, layers: list[tuple]) -> Explanation:
         answers = []
         for test in range(self.known, len(self.inputs)):
             answer = np.array(layers[0][3][test])
-            for _, _, _, grids in layers[1:]:
+            for *_, grids in layers[1:]:
                 if grids[test].shape == answer.shape:
                     answer = np.where(answer == 0, grids[test], answer)
             answers.append(answer)
-        cost = sum(node.cost for node, *_ in layers) + LAYER_COST * (len(layers) - 1)
-        return Explanation(tuple(answers), cost, " over ".join(f"({node})" for node, *_ in layers))
+        cost = sum(node.cost for _, _, node, _ in layers) + LAYER_COST * (len(layers) - 1)
+        return Explanation(tuple(answers), cost, " over ".join(f"({node})" for _, _, node, _ in layers))
 
 
 def bits(flags: np.ndarray) -> int:

@@ -50,6 +50,14 @@ def signature(kind: Type, values: tuple) -> int:
     return hash((LIST, tuple(tuple(image.key for image in value) for value in values)))
 
 
+def by_cost(steps: list[Step]) -> list[tuple[float, list[Step]]]:
+    """Steps in groups of equal cost, the cheapest first."""
+    groups: dict[float, list[Step]] = {}
+    for step in steps:
+        groups.setdefault(step.operation.cost, []).append(step)
+    return sorted(groups.items())
+
+
 def enumerate_programs(
     inputs: list[Grid], steps: list[Step], tries: int, most: int = MOST_NODES, out_of_time: Callable[[], bool] = lambda: False
 ) -> Iterator[Node]:
@@ -58,15 +66,23 @@ def enumerate_programs(
     Where the clock does not end it, the same nodes in the same order however fast the machine is.
     """
     root = Node(IMAGE, tuple(Image(grid) for grid in inputs), 0.0)
-    by_type = {kind: [step for step in steps if step.operation.takes is kind] for kind in Type}
+    groups = {kind: by_cost([step for step in steps if step.operation.takes is kind]) for kind in Type}
     seen = {signature(IMAGE, root.values)}
     ticket = count()
-    waiting = [(0.0, next(ticket), root)]
+    waiting = []  # cost of what comes next, ticket, node, the group of steps that come next on it
+
+    def wait(node: Node, group: int) -> None:
+        if group < len(groups[node.type]):
+            heapq.heappush(waiting, (node.cost + groups[node.type][group][0], next(ticket), node, group))
+
+    wait(root, 0)
     yield root
     tried = 0
     while waiting:
-        _, _, node = heapq.heappop(waiting)
-        for step in by_type[node.type]:
+        _, _, node, group = heapq.heappop(waiting)
+        wait(node, group + 1)
+        cost, choices = groups[node.type][group]
+        for step in choices:
             tried += 1
             if tried > tries or (tried % STEPS_PER_CHECK == 0 and out_of_time()):
                 return
@@ -78,8 +94,8 @@ def enumerate_programs(
             if mark in seen:
                 continue
             seen.add(mark)
-            found = Node(kind, values, node.cost + step.operation.cost, node, step)
+            found = Node(kind, values, node.cost + cost, node, step)
             yield found
             if len(seen) >= most:
                 return
-            heapq.heappush(waiting, (found.cost, next(ticket), found))
+            wait(found, 0)

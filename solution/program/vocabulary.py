@@ -1,7 +1,7 @@
 """What an operation of the program search is: a typed, pure function on images, with the constants that it can be given.
 
 In:  functions of this room's operation files. Out: `Operation`s, and for one task the `Step`s that its colours allow.
-Not here: what the operations do (`forms`, `colourings`, `figures`, `lists`), how programs are searched (`search`).
+Not here: what the operations do (`operations` lists their modules), how programs are searched (`search`).
 """
 
 from collections.abc import Callable, Iterable, Iterator
@@ -22,17 +22,22 @@ DIRECTIONS = {"down": (1, 0), "left": (0, -1), "up": (-1, 0), "right": (0, 1)}
 """Rows and columns that a step in each direction goes on."""
 
 
-@dataclass(frozen=True, eq=False, slots=True)
 class Image:
     """A piece of a picture and its place.
 
     `cells`: uint8 (height, width), 1 to 30 each, colour 0 is empty; never written to. `y`, `x`: the place of its first cell in
     the picture that it was cut from; an operation that changes the size keeps the place of what it keeps, if anything.
+    Equal only to itself, so that facts about an image can be remembered by it. Nothing of it is changed; it is no frozen
+    dataclass because those take three times as long to make.
     """
 
-    cells: np.ndarray
-    y: int = 0
-    x: int = 0
+    __slots__ = ("cells", "y", "x")
+
+    def __init__(self, cells: np.ndarray, y: int = 0, x: int = 0):
+        self.cells, self.y, self.x = cells, y, x
+
+    def __repr__(self) -> str:
+        return f"Image({self.cells!r}, {self.y}, {self.x})"
 
     @property
     def key(self) -> tuple:
@@ -50,6 +55,11 @@ class Image:
         """The rectangle of these cells, with its place."""
         cells = np.ascontiguousarray(self.cells[top : top + height, left : left + width])
         return Image(cells, self.y + top, self.x + left)
+
+
+COSTS = {(IMAGE, IMAGE): 1.0, (IMAGE, LIST): 0.4, (LIST, IMAGE): 0.6, (LIST, LIST): 0.6}
+"""Description lengths by type. Cutting an image into a list and coming back is as much as one operation, so that both together
+are tried as early as operations from image to image."""
 
 
 @dataclass(frozen=True, eq=False)
@@ -81,9 +91,9 @@ class Step:
         return f"{self.operation.name}({', '.join(map(str, self.constants))})" if self.constants else self.operation.name
 
 
-def operation(takes: Type, *constants: str, gives: Type, meaning: str, cost: float = 1.0):
+def operation(takes: Type, *constants: str, gives: Type, meaning: str):
     """Mark a function as an operation of its name. `constants`: kinds of `constant_values`."""
-    return lambda function: Operation(function.__name__, takes, gives, constants, cost, meaning, function)
+    return lambda function: Operation(function.__name__, takes, gives, constants, COSTS[takes, gives], meaning, function)
 
 
 def operations_of(*modules) -> tuple[Operation, ...]:

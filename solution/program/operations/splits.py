@@ -6,20 +6,22 @@ Not here: what is done with a list (`lists`).
 """
 
 from collections.abc import Iterable
+from functools import lru_cache
 from itertools import product
 
 import numpy as np
-from scipy import ndimage
 
-from .vocabulary import IMAGE, LIST, Image, operation
+from ..vocabulary import IMAGE, LIST, Image, operation
+from .figures import JOINED, MIXED, ONE, SIDES, figures_of
+from .loops.figures import COLOUR, RIGHT, SIZE, TOP, box, labelled, members_packed
+from .loops.recolouring import only
+from .recolouring import counted
 
 MAX_MEMBERS = 30
 
-FOUR = np.array([[0, 1, 0], [1, 1, 1], [0, 1, 0]], bool)
 EIGHT = np.ones((3, 3), bool)
 
 _NOTHING = np.zeros((3, 3), bool)
-FOUR_IN_PLANES = np.array([_NOTHING, FOUR, _NOTHING])
 EIGHT_IN_PLANES = np.array([_NOTHING, EIGHT, _NOTHING])
 """Neighbours within one plane of (colour, row, column) arrays: one call labels the groups of every colour."""
 
@@ -30,35 +32,33 @@ def listed(members: Iterable[Image]) -> tuple[Image, ...] | None:
     return ordered if 0 < len(ordered) <= MAX_MEMBERS else None
 
 
-def groups(inside: np.ndarray, neighbours: np.ndarray):
-    """Connected groups of True cells: labels from 1 in the shape of `inside`, and each group's slices (none if too many)."""
-    labels, count = ndimage.label(inside, neighbours)
-    return labels, ndimage.find_objects(labels) if count <= MAX_MEMBERS else []
-
-
 def colours_in(cells: np.ndarray) -> list[int]:
     """The colours of the cells in order of first appearance, 0 left out."""
     return [c for c in dict.fromkeys(cells.tobytes()) if c]
 
 
-def one_coloured(image: Image, in_planes: np.ndarray) -> list[Image]:
-    """Connected groups of cells of one colour, each in its box; in no order."""
-    cells, y, x = image.cells, image.y, image.x
-    colours = np.array(colours_in(cells), np.uint8)
-    if not len(colours):
+@lru_cache(64)
+def groups(image: Image, kind: str) -> list[Image]:
+    """The figures of an image, each in its box; none where they are too many. Remembered, since several operations ask."""
+    figures = figures_of(image, kind)
+    if figures is None or len(figures) > MAX_MEMBERS:
         return []
-    labels, boxes = groups(cells == colours[:, None, None], in_planes)  # (colours, height, width)
-    return [
-        Image((labels[plane.start, rows, columns] == n) * colours[plane.start], y + rows.start, x + columns.start)
-        for n, (plane, rows, columns) in enumerate(boxes, 1)
-    ]
+    packed, start, members = members_packed(image.cells, figures.labels, figures.table), 0, []
+    for top, left, bottom, right in figures.boxes.tolist():
+        stop = start + (bottom - top) * (right - left)
+        members.append(Image(packed[start:stop].reshape(bottom - top, right - left), image.y + top, image.x + left))
+        start = stop
+    colours = figures.table[:, COLOUR].tolist()
+    if kind in (ONE, SIDES):  # members at one place, in the order in which the image shows their colours
+        order = {colour: number for number, colour in enumerate(dict.fromkeys(colours))}
+        members = [members[k] for k in sorted(range(len(members)), key=lambda k: order[colours[k]])]
+    return members
 
 
-def many_coloured(image: Image, neighbours: np.ndarray) -> list[Image]:
-    """Connected groups of coloured cells, whatever their colours, each in its box; in no order."""
-    cells, y, x = image.cells, image.y, image.x
-    labels, boxes = groups(cells != 0, neighbours)
-    return [Image((labels[box] == n) * cells[box], y + box[0].start, x + box[1].start) for n, box in enumerate(boxes, 1)]
+@lru_cache(64)
+def empty_groups(image: Image) -> tuple[np.ndarray, np.ndarray]:
+    """Labels and table of the groups of empty cells, joined at sides."""
+    return labelled((image.cells == 0).view(np.uint8), True, False)
 
 
 def whole_box(image: Image, member: Image) -> Image:
@@ -71,62 +71,59 @@ def whole_box(image: Image, member: Image) -> Image:
 
 @operation(IMAGE, gives=LIST, meaning="One image per colour, of full size, in order of the colours' first appearance.")
 def colour_layers(image):
-    cells = image.cells
-    return tuple(Image((cells == c) * np.uint8(c), image.y, image.x) for c in colours_in(cells)) or None
+    return tuple(Image(only(image.cells, c), image.y, image.x) for c in colours_in(image.cells)) or None
 
 
 @operation(IMAGE, gives=LIST, meaning="One image per colour, cut to the colour's box.")
 def colour_crops(image):
-    found = enumerate(ndimage.find_objects(image.cells), 1)  # the colours are the labels
-    parts = [(image.part(b[0].start, b[1].start, b[0].stop - b[0].start, b[1].stop - b[1].start), c) for c, b in found if b]
-    return listed(part.with_cells((part.cells == c) * np.uint8(c)) for part, c in parts)
+    layers = (only(image.cells, c) for c in sorted(colours_in(image.cells)))
+    return listed(Image(layer, image.y, image.x).part(*box(layer)[:4]) for layer in layers)
 
 
 @operation(IMAGE, gives=LIST, meaning="All that there is in the box around each colour.")
 def colour_boxes(image):
-    boxes = [box for box in ndimage.find_objects(image.cells) if box]
-    return listed(image.part(r.start, c.start, r.stop - r.start, c.stop - c.start) for r, c in boxes)
+    return listed(image.part(*box(only(image.cells, c))[:4]) for c in sorted(colours_in(image.cells)))
 
 
 @operation(IMAGE, gives=LIST, meaning="Groups of cells of one colour that touch at their sides.")
 def objects(image):
-    return listed(one_coloured(image, FOUR_IN_PLANES))
+    return listed(groups(image, SIDES))
 
 
 @operation(IMAGE, gives=LIST, meaning="Groups of cells of one colour that touch at sides or corners.")
 def loose_objects(image):
-    return listed(one_coloured(image, EIGHT_IN_PLANES))
+    return listed(groups(image, ONE))
 
 
 @operation(IMAGE, gives=LIST, meaning="Groups of coloured cells that touch at sides or corners, whatever their colours.")
 def figures(image):
-    return listed(many_coloured(image, EIGHT))
+    return listed(groups(image, MIXED))
 
 
 @operation(IMAGE, gives=LIST, meaning="Groups of coloured cells that touch at their sides, whatever their colours.")
 def tight_figures(image):
-    return listed(many_coloured(image, FOUR))
+    return listed(groups(image, JOINED))
 
 
 @operation(IMAGE, gives=LIST, meaning="All that there is in the box around each group of one colour (sides or corners).")
 def object_boxes(image):
-    return listed(whole_box(image, member) for member in one_coloured(image, EIGHT_IN_PLANES))
+    return listed(whole_box(image, member) for member in groups(image, ONE))
 
 
 @operation(IMAGE, gives=LIST, meaning="All that there is in the box around each group of coloured cells (sides or corners).")
 def figure_boxes(image):
-    return listed(whole_box(image, member) for member in many_coloured(image, EIGHT))
+    return listed(whole_box(image, member) for member in groups(image, MIXED))
 
 
 @operation(IMAGE, gives=LIST, meaning="The groups of one colour that are full rectangles.")
 def rectangles(image):
-    return listed(member for member in one_coloured(image, FOUR_IN_PLANES) if member.cells.all())
+    return listed(member for member in groups(image, SIDES) if 0 not in member.cells.tobytes())
 
 
 @operation(IMAGE, gives=LIST, meaning="What is inside every rectangular frame of one colour.")
 def framed_parts(image):
     found = []
-    for member in one_coloured(image, FOUR_IN_PLANES):
+    for member in groups(image, SIDES):
         cells = member.cells
         height, width = cells.shape
         frame = min(height, width) > 2 and cells[0].all() and cells[-1].all() and cells[:, 0].all() and cells[:, -1].all()
@@ -139,39 +136,42 @@ def framed_parts(image):
 def holes(image):
     cells = image.cells
     height, width = cells.shape
-    labels, boxes = groups(cells == 0, FOUR)
+    labels, table = empty_groups(image)
+    inner = ((table[:, TOP:] != (0, 0, height, width)).all(1)).nonzero()[0].tolist() if len(table) <= MAX_MEMBERS else []
     found = []
-    for n, (rows, columns) in enumerate(boxes, 1):
-        if rows.start == 0 or columns.start == 0 or rows.stop == height or columns.stop == width:
-            continue
-        mask = labels[rows, columns] == n
-        place = np.flatnonzero(labels == n)
+    for number in inner:
+        top, left, bottom, right = table[number, TOP : RIGHT + 1].tolist()
+        mask = labels[top:bottom, left:right] == number + 1
+        place = np.flatnonzero(labels == number + 1)
         around = cells.ravel()[np.concatenate((place - width, place + width, place - 1, place + 1))]
         counts = np.bincount(around, minlength=10)
         counts[0] = 0
-        found.append(Image(mask * np.uint8(counts.argmax()), image.y + rows.start, image.x + columns.start))
+        found.append(Image(mask * np.uint8(counts.argmax()), image.y + top, image.x + left))
     return listed(found)
 
 
 @operation(IMAGE, "colour", gives=LIST, meaning="The empty regions that are full rectangles, drawn in one colour.")
 def empty_rectangles(image, colour):
-    labels, boxes = groups(image.cells == 0, FOUR)
+    _, table = empty_groups(image)
+    if len(table) > MAX_MEMBERS:
+        return None
     return listed(
-        Image(np.full(labels[box].shape, colour, np.uint8), image.y + box[0].start, image.x + box[1].start)
-        for n, box in enumerate(boxes, 1)
-        if (labels[box] == n).all()
+        Image(np.full((bottom - top, right - left), colour, np.uint8), image.y + top, image.x + left)
+        for size, (top, left, bottom, right) in zip(table[:, SIZE].tolist(), table[:, TOP : RIGHT + 1].tolist())
+        if size == (bottom - top) * (right - left)
     )
 
 
 @operation(IMAGE, "colour", gives=LIST, meaning="What is within one cell of every single cell of one colour.")
 def surroundings(image, colour):
+    if not 0 < counted(image)[colour] <= MAX_MEMBERS:
+        return None
     marks = image.cells == colour
-    places = np.argwhere(marks).tolist()
-    if not 0 < len(places) <= MAX_MEMBERS or (marks[1:] & marks[:-1]).any() or (marks[:, 1:] & marks[:, :-1]).any():
+    if (marks[1:] & marks[:-1]).any() or (marks[:, 1:] & marks[:, :-1]).any():
         return None
     height, width = marks.shape
     found = []
-    for row, column in places:
+    for row, column in np.argwhere(marks).tolist():
         top, left = max(row - 1, 0), max(column - 1, 0)
         found.append(image.part(top, left, min(row + 2, height) - top, min(column + 2, width) - left))
     return listed(found)

@@ -1,0 +1,18 @@
+"""Compilation of inner loops where numba is there; the same functions, slower, where it is not."""
+
+from collections.abc import Callable
+
+try:
+    import numba
+except ImportError:
+    numba = None
+
+COMPILES = numba is not None
+
+
+def compiled(function: Callable) -> Callable:
+    """The function, compiled at its first call and kept on disk; itself without numba. `.py_func` is the plain one in both."""
+    if numba is None:
+        function.py_func = function
+        return function
+    return numba.njit(cache=True)(function)
