@@ -4,7 +4,8 @@ from dataclasses import asdict, dataclass, field, replace
 
 from .decode.settings import DecodeConfig
 from .models.settings import LoraShape
-from .program.settings import ProgramConfig
+from .program.settings import ProgramConfig, WrittenConfig
+from .schedule.gain import Gains
 from .ttt.settings import DataConfig, JointConfig, TrainConfig
 
 
@@ -16,7 +17,9 @@ class Preset:
     after TTT. `more_views`, `rounds`: views added per round, and rounds at most, where the votes disagree.
     `agreement`: the share of views that gave the most frequent grid from which on no further views are decoded.
     `select`: a name of `select.vote.METHODS`. `joint`: train one adapter on all tasks first; None does not.
-    `program`: search for programs beside; None does not. `ttt`: train and decode at all.
+    `program`: search for programs beside; None does not. `written`: let a language model write programs beside; None does not.
+    `ttt`: train and decode at all. `breadth`: share of the device time for which cheap answers come before any training; the rest
+    of them come in their turn, by their gain per second. `gains`: what the allocator expects of its jobs.
     """
 
     name: str = "default"
@@ -32,7 +35,10 @@ class Preset:
     select: str = "hierarchical"
     joint: JointConfig | None = None
     program: ProgramConfig | None = field(default_factory=ProgramConfig)
+    written: WrittenConfig | None = None
     ttt: bool = True
+    breadth: float = 0.1
+    gains: Gains = field(default_factory=Gains)
 
     def as_dict(self) -> dict:
         """Nested plain values, as the journal and the report store them."""

@@ -1,5 +1,6 @@
 """Program search beside the devices: its own process, cut in time, its death and its silence cost one job, the same answers."""
 
+import math
 import os
 import signal
 import subprocess
@@ -17,6 +18,7 @@ from solution.driver import searcher
 from solution.driver.searcher import Searcher
 from solution.preset import DEFAULT
 from solution.program.settings import ProgramConfig
+from solution.program.confidence import confidences
 from solution.program.solve import solve
 from solution.schedule.job import Job
 
@@ -43,9 +45,12 @@ def test_a_search_gives_what_the_search_in_this_process_gives(worker):
         expected = solve(worker.tasks[name], 2000)
         for test, candidates in enumerate(result.candidates[name]):
             answers = expected.ranked_answers(test)[: searcher.MOST_ANSWERS]
-            assert [(grid_key(c.grid), -c.log_prob) for c in candidates] == [(grid_key(g), cost) for g, cost in answers]
+            chances = confidences([cost for _, cost in answers])
+            assert [grid_key(c.grid) for c in candidates] == [grid_key(grid) for grid, _ in answers]
+            assert [c.log_prob for c in candidates] == pytest.approx([math.log(chance) for chance in chances])
             assert all(c.source == "program" for c in candidates)
-        assert result.record.explained == bool(expected.explanations) and not result.record.cut
+        sure = all(math.exp(test[0].log_prob) >= searcher.SURE for test in result.candidates[name] if test)
+        assert result.record.explained == (sure and all(result.candidates[name])) and not result.record.cut
         assert result.tokens["behaviours"] == expected.nodes
 
 

@@ -246,9 +246,9 @@ def test_the_hash_seed_changes_nothing():
     assert first == second and len(first) > 100
 
 
-def test_a_program_comes_first_votes_fill_in_then_other_programs():
+def test_a_sure_program_comes_first_votes_fill_in_then_other_programs():
     a, b, c, d = (as_grid([[n]]) for n in (1, 2, 3, 4))
-    programs = [Candidate(c, View(), -3.0, "program"), Candidate(b, View(), -1.0, "program")]
+    programs = [Candidate(c, View(), math.log(0.02), "program"), Candidate(b, View(), math.log(0.9), "program")]
     votes = [Candidate(a, View(), -0.1), Candidate(a, View(4), -0.2), Candidate(d, View(2), -0.1)]
 
     def grids(candidates):
@@ -257,3 +257,5 @@ def test_a_program_comes_first_votes_fill_in_then_other_programs():
     assert grids([*votes, *programs]) == grids([*programs, *votes]) == [2, 1, 4, 3]
     assert grids(votes) == [1, 4] and grids(programs) == [2, 3] and grids([]) == []
     assert grids([*votes, Candidate(a, View(), -2.0, "program")]) == [1, 4]
+    possible = Candidate(b, View(), math.log(0.1), "program")
+    assert grids([*votes, possible]) == [1, 2, 4] and grids([*votes, programs[0]]) == [1, 4, 3]

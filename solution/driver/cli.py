@@ -24,7 +24,8 @@ from ..arc.load import (
 from ..arc.submission import OutputError, placeholders, validate_submission, write_submission
 from ..models.manifest import WeightsError, default_weights, find_weights
 from ..preset import PRESETS, Preset
-from ..program.settings import ProgramConfig
+from ..program.settings import VOCABULARY, ProgramConfig, WrittenConfig
+from ..program.written.author import AuthorError, find_author
 from .clock import Clock, parse_duration
 
 KAGGLE_INPUT, KAGGLE_WORKING = Path("/kaggle/input"), Path("/kaggle/working")
@@ -61,7 +62,10 @@ def parser() -> argparse.ArgumentParser:
     add("--weights", metavar="NAME_OR_DIR", help="an entry of weights_manifest.json, or a folder with its own entry")
     add("--allow-unpinned", action="store_true", help="use weights whose sha256 the manifest does not know")
     add("--preset", choices=PRESETS, help="a named set of every hyperparameter (the weights' own, else default)")
-    add("--solvers", help="ttt, program or ttt,program: test-time training, program search (the preset's own; default has both)")
+    add("--solvers", help="of ttt,program,written: test-time training, program search, programs by --author (the first two)")
+    add("--author", metavar="PATH", help="a Llama that writes Python, folder or .gguf, used unpinned; 'vocabulary': a stand-in")
+    add("--author-device", metavar="NAME", default="cpu", help="where it is loaded; its memory is in no plan (%(default)s)")
+    add("--author-samples", metavar="N", type=int, default=64, help="programs that it writes a task (%(default)s)")
     add("--devices", default="auto", help="auto, cpu, cpu:2 (two workers), cuda:0,cuda:1 (%(default)s)")
     add("--backend", choices=("auto", "transformers", "unsloth"), default="auto", help="auto: unsloth on CUDA where installed")
     add("--limit", metavar="N", type=int, help="solve only the first N tasks; the rest gets placeholders")
@@ -104,13 +108,33 @@ def choose_tasks(options: argparse.Namespace, challenges: Challenges) -> list[st
     return chosen
 
 
-def with_solvers(preset: Preset, text: str) -> Preset:
-    """The preset with only these solvers. Raises `InputError` for any that is not known."""
+def with_solvers(preset: Preset, text: str, author: WrittenConfig | None) -> Preset:
+    """The preset with only these solvers. Raises `InputError` for any that is not known, or an author that is missing."""
     solvers = set(text.split(","))
-    if solvers - {"ttt", "program"}:
-        raise InputError(f"--solvers: {text!r} is not ttt, program or ttt,program")
+    if ("written" in solvers) != (author is not None):
+        raise InputError("--solvers written and --author PATH need each other")
+    if solvers - {"ttt", "program", "written"}:
+        raise InputError(f"--solvers: {text!r} is not of ttt,program,written")
     program = preset.program or ProgramConfig()
-    return replace(preset, program=program if "program" in solvers else None, ttt="ttt" in solvers)
+    return replace(preset, program=program if "program" in solvers else None, ttt="ttt" in solvers, written=author)
+
+
+def read_author(options: argparse.Namespace, rerun: bool) -> WrittenConfig | None:
+    """Who writes programs; None where nobody is to. Raises `InputError` for a checkpoint or a device that cannot be used."""
+    from .devices import torch_device, worker_devices
+
+    if options.author is None:
+        return None
+    if options.author_samples < 1:
+        raise InputError(f"--author-samples: {options.author_samples} is not a positive number")
+    try:
+        fingerprint = "" if options.author == VOCABULARY else find_author(options.author)
+        device = torch_device(worker_devices(options.author_device, rerun)[0][0])
+    except (AuthorError, OSError) as error:
+        raise InputError(str(error)) from error
+    except InputError as error:
+        raise InputError(str(error).replace("--devices", "--author-device")) from error
+    return WrittenConfig(options.author, fingerprint, str(device), options.author_samples)
 
 
 def main(arguments: list[str] | None = None) -> int:
@@ -139,7 +163,9 @@ def main(arguments: list[str] | None = None) -> int:
         named = options.preset or weights.entry.get("preset", "default")
         if named not in PRESETS:
             raise WeightsError(f"weights {weights.name}: their preset {named!r} is not known, give --preset")
-        preset = with_solvers(PRESETS[named], options.solvers) if options.solvers else PRESETS[named]
+        author, preset = read_author(options, rerun), PRESETS[named]
+        if options.solvers or author:
+            preset = with_solvers(preset, options.solvers or "", author)
         backend, reason = choose_backend(options.backend, names, preset)
         for note in (*notes, *filter(None, [reason])):
             print(note, file=sys.stderr)

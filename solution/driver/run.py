@@ -14,7 +14,7 @@ from pathlib import Path
 from ..arc.load import Challenges, Solutions
 from ..arc.submission import OutputError, write_submission
 from ..preset import Preset
-from ..schedule.allocate import CUT_SAFETY, exhausted, next_job
+from ..schedule.allocate import exhausted, next_job, train_seconds
 from ..schedule.cost import CostModel
 from ..schedule.job import Job, Progress, TaskSize
 from .board import Board
@@ -90,15 +90,12 @@ def run(setup: Setup, workers: list[Worker], finished: queue.Queue) -> Outcome:
             left = setup.clock.left() - reserve
             fruitful = any(result.record.ok for result in outcome.results)
             for worker in [] if lost and fruitful and setup.may_restart else list(idle):
-                job = next_job(setup.progress, cost, setup.preset, set(busy.values()), worker.device, left)
+                serving = [other.device for other in (*idle, *busy)]
+                job = next_job(setup.progress, cost, setup.preset, set(busy.values()), worker.device, left, serving)
                 if job is None:
                     continue
                 now = time.monotonic()
-                train_for = left
-                if job.stage == "ttt":
-                    train_for = left - CUT_SAFETY * cost.decode_seconds(job, worker.device)
-                elif job.stage == "joint":
-                    train_for = setup.preset.joint.share * left
+                train_for = train_seconds(job, cost, setup.preset, worker.device, left)
                 worker.assignments.put(Assignment(job, now + train_for, now + left))
                 busy[worker] = job
                 idle.remove(worker)

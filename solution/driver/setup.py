@@ -12,7 +12,7 @@ import os
 import queue
 import shutil
 import sys
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 
 import numpy as np
 
@@ -22,10 +22,12 @@ from ..codec.codec import Codec
 from ..models.adapted import NonFiniteError
 from ..models.manifest import PROJECT, WeightsError, WeightSet
 from ..preset import Preset
+from ..program.written.sandbox import Sandbox, SandboxError
+from ..report.outcome import stage_rows
 from ..report.page import write_report
 from ..schedule.cost import CostModel
-from ..schedule.job import TaskSize
-from ..schedule.plan import planned_run
+from ..schedule.job import STAGES, TaskSize
+from ..schedule.plan import planned_run, starved
 from .board import Board
 from .cli import Input
 from .clock import STARTED, Clock, format_seconds
@@ -111,7 +113,12 @@ def conclude(setup: Setup, outcome: Outcome, planned: dict[str, float]) -> None:
     """Summary, closing line of the journal, and the report where time is left for it."""
     clock, journal = setup.clock, setup.journal
     log.info("%s", summary(setup, outcome, planned))
-    journal.append({"kind": "end", "seconds": round(clock.elapsed(), 2), "budget": clock.budget, "ended": outcome.ended})
+    spent = {stage: row[4] for stage, row in zip(STAGES, stage_rows(outcome.results))}
+    warnings = starved(planned, spent) if outcome.ended == "budget" else []
+    for line in warnings:
+        log.warning("less than half of its time: %s", line)
+    end = {"kind": "end", "seconds": round(clock.elapsed(), 2), "budget": clock.budget, "ended": outcome.ended}
+    journal.append(end | {"planned": planned, "starved": warnings})
     journal.close()
     if clock.left() < REPORT_SECONDS:
         log.info("no time is left for the report; afterwards: python -m solution.report %s", journal.path.parent)
@@ -134,7 +141,7 @@ def prepare(
         log.warning("task %s is broken and gets a placeholder: %s", name, fault.reason)
 
     tasks = {name: found.challenges.tasks[name] for name in chosen}
-    ready = get_ready(wanted.weights, wanted.preset, wanted.names, wanted.backend, tasks, wanted.rerun)
+    ready = get_ready(wanted.weights, lockable(wanted.preset, wanted.rerun), wanted.names, wanted.backend, tasks, wanted.rerun)
     preset, names, model = ready.preset, ready.names, ready.models[0]
     log.info("preset: %s", json.dumps(preset.as_dict()))
     identity = run_identity(ready.weights, preset.as_dict(), options.seed, tasks, str(model.dtype), ready.backend)
@@ -158,7 +165,7 @@ def prepare(
         log.warning("the joint adapter of the earlier run cannot be read: it is trained again")
     replay(setup, joint_adapter)
     seconds = clock.left() - clock.reserve(len(tasks))
-    searchers = search_workers(names) if preset.program else []
+    searchers = search_workers(names) if preset.program or preset.written else []
     planned = planned_run(CostModel(setup.sizes, preset, ready.speed), preset, names + searchers, seconds)
     log.info("estimate from one forward pass: %d of %d tasks answered, %d trained in %s", planned.answered, len(tasks),
              planned.trained, format_seconds(seconds))  # fmt: skip
@@ -168,8 +175,23 @@ def prepare(
         Worker(name, Solver(model, name, tasks, preset, options.seed, folder / "adapters", ready.memory), finished, threads)
         for name, model in zip(names, ready.models)
     ]
-    workers += [Worker(name, Searcher(name, tasks, preset), finished, 1) for name in searchers]
+    workers += [Worker(name, Searcher(name, tasks, preset, options.seed), finished, 1) for name in searchers]
     return setup, workers, finished, planned.shares
+
+
+def lockable(preset: Preset, rerun: bool) -> Preset:
+    """The preset, where programs that nobody has read can be locked in or none are to be run. Raises `InputError`; in the
+    competition rerun, goes on without them."""
+    if preset.written is None:
+        return preset
+    try:
+        Sandbox().close()
+    except SandboxError as error:
+        if not rerun:
+            raise InputError(f"--author: {error}") from error
+        log.error("%s: none are written", error)
+        return replace(preset, written=None)
+    return preset
 
 
 def run_identity(weights: WeightSet, preset: dict, seed: int, tasks: dict[str, Task], dtype: str, backend: str) -> dict:

@@ -57,13 +57,13 @@ class Solver:
         self.model, self.device, self.tasks, self.seed, self.adapters, self.memory = model, device, tasks, seed, adapters, memory
         self.preset = within_memory(preset, memory)
         self._untrained: DenseLlama | None = None
-        self._searcher = Searcher(device, tasks, preset)
+        self._searcher = Searcher(device, tasks, preset, seed)
 
     def __call__(self, job: Job, train_time_used: Callable[[], float], out_of_time: Callable[[], bool]) -> Result:
         """Do `job`. Training stops when it has used all of its time (`train_time_used` is its share, 0 to 1 and beyond),
         decoding when `out_of_time` says so."""
         start = time.monotonic()
-        if job.stage == "program":
+        if job.stage in ("program", "written"):
             return self._searcher(job, train_time_used, out_of_time)
         if job.stage == "base":
             result = self._base(job, out_of_time)

@@ -17,7 +17,7 @@ def summary(setup: Setup, outcome: Outcome, planned: dict[str, float]) -> str:
     lines = ["", f"{'stage':28}{'jobs':>6}{'tasks':>7}{'planned':>9}{'spent':>8}{'seconds':>10}{'tokens/s':>10}"]
     for stage, row in zip(STAGES, stage_rows(outcome.results)):
         name, jobs, tasks, seconds, share, speed = row
-        if stage == "joint" and setup.preset.joint is None:
+        if stage in ("joint", "written") and getattr(setup.preset, stage) is None:
             continue
         lines.append(f"{name:28}{jobs:>6}{tasks:>7}{planned.get(stage, 0.0):>9.0%}{share:>8.0%}{seconds:>10.1f}{speed:>10.0f}")
     if setup.journal.results:

@@ -1,33 +1,28 @@
 """The allocator: which job a free device does next.
 
-In:  progress (from the journal), the cost model, what is running, seconds left. Out: a `Job`, or None. Pure.
-Breadth first: every task gets its cheap answer before any task gets training (system.md, promise 2). Then the job with
-the greatest expected gain per second among those that still fit.
+In:  progress (from the journal), the cost model, what is running, seconds left, which devices there are. Out: a `Job`, or None.
+Pure. Breadth first (system.md, promise 2): no training, no deeper search and no further views begin on a device while a cheap
+answer is left to start. A cheap answer is the untrained model's one view, on as much of the device time as the preset's
+`breadth` allows, and on cores the first round of program search, which has no such limit. Then whatever has the greatest expected
+gain per second among the jobs that still fit, cheap answers beyond that share among them. Once all that is left fits into the
+time left, the longest jobs come first as soon as, begun later, they could outlast the rest.
+Not here: predictions (`cost`), chances (`gain`), the same with less work a decision (`indexed`).
 """
 
-import math
+from collections.abc import Callable, Sequence
 from dataclasses import replace
 
 from ..preset import Preset
-from .cost import CostModel
+from .cost import CostModel, kind
 from .job import MAX_ATTEMPTS, Job, Progress, TaskSize
 
-SAFETY = 1.3
-"""A job is started only if it fits with this factor on its predicted seconds."""
-CUT_SAFETY = 3.0
-"""The same for the decoding that has to follow a training which the clock will cut: cut too, it would leave nothing."""
 LEAST_SHARE = 0.3
 """Where no training fits whole, the shortest is started all the same if the clock leaves it this share: the last seconds of
 a budget are worth a training cut short, not nothing."""
+LONGEST_FIRST = 2.0
+"""The longest job begins where less than so many times its seconds are left to do on each device: twice, so that those next in
+length begin in time as well."""
 FIRST_BATCH_TOKENS, BASE_BATCH_TOKENS = 2048, 16384
-GAIN_TOKENS = 600
-"""The chance that TTT solves a task is taken to fall by e for every so many prompt tokens: a prior, not yet fitted."""
-PROGRAM_GAIN = (0.8, 0.1)
-"""Chance that a round of program search solves a task (the last one's for all that follow), and `EXPLAINED_GAIN` that TTT adds to
-a task that a program explains, on the scale of `solve_chance`: from a quarter of a public set (experiment log, 18)."""
-EXPLAINED_GAIN = 0.1
-VIEWS_GAIN = 0.1
-"""Chance that a round of further views solves a task with no agreement at all, relative to TTT on it: likewise a prior."""
 
 
 def base_jobs(sizes: dict[str, TaskSize], preset: Preset) -> list[Job]:
@@ -47,11 +42,6 @@ def base_jobs(sizes: dict[str, TaskSize], preset: Preset) -> list[Job]:
     return jobs + [Job("base", tuple(batch))] if batch else jobs
 
 
-def solve_chance(size: TaskSize) -> float:
-    """Prior chance that TTT solves a task, up to a factor."""
-    return math.exp(-(size.prompt_tokens / size.num_tests) / GAIN_TOKENS) / size.num_tests
-
-
 def retries(progress: Progress, job: Job) -> list[Job]:
     """The job as it is now to be tried: itself, smaller after a failure (a base batch task by task), nothing when given up."""
     if len(job.tasks) > 1:
@@ -60,7 +50,7 @@ def retries(progress: Progress, job: Job) -> list[Job]:
             return [job]
         return [piece for task in job.tasks for piece in retries(progress, Job("base", (task,)))]
     attempt = progress.failures.get((job.stage, job.tasks, job.first_view), 0)
-    return [replace(job, attempt=attempt)] if attempt < MAX_ATTEMPTS else []
+    return [replace(job, attempt=attempt) if attempt else job] if attempt < MAX_ATTEMPTS else []
 
 
 def open_base_jobs(progress: Progress, sizes: dict[str, TaskSize], preset: Preset) -> list[Job]:
@@ -77,38 +67,46 @@ def open_base_jobs(progress: Progress, sizes: dict[str, TaskSize], preset: Prese
 def open_training_jobs(
     progress: Progress, sizes: dict[str, TaskSize], preset: Preset, running: set[Job]
 ) -> list[tuple[float, Job]]:
-    """Every job of the trained model that could be started now, with its expected gain (relative)."""
+    """Every job of the trained model that could be started now, with its expected gain."""
     if not preset.ttt or (preset.joint and not progress.joint):
         return []
-    busy = {task for job in running if job.stage != "program" for task in job.tasks}
+    busy = {task for job in running if job.stage not in ("program", "written") for task in job.tasks}
     found = []
     for task, size in sizes.items():
         if task in busy:
             continue
         if task not in progress.trained:
-            chance = solve_chance(size) * (EXPLAINED_GAIN if task in progress.explained else 1.0)
+            chance = preset.gains.training(size, task in progress.explained)
             found += [(chance, job) for job in retries(progress, Job("ttt", (task,), 0, preset.first_views))]
         elif progress.rounds[task] < preset.rounds and progress.agreement.get(task, 0.0) < preset.agreement:
-            gain = VIEWS_GAIN * solve_chance(size) * (1 - progress.agreement.get(task, 0.0))
+            chance = preset.gains.further_views(size, progress.agreement.get(task, 0.0))
             job = Job("views", (task,), progress.next_view[task], preset.more_views)
-            found += [(gain, job) for job in retries(progress, job)]
+            found += [(chance, job) for job in retries(progress, job)]
     return found
 
 
 def open_program_jobs(
-    progress: Progress, sizes: dict[str, TaskSize], preset: Preset, running: set[Job]
+    progress: Progress, sizes: dict[str, TaskSize], preset: Preset, running: set[Job], device: str
 ) -> list[tuple[float, Job]]:
-    """Every program search that could be started now, with its expected gain (relative)."""
-    if preset.program is None:
+    """Every program search that the device could start now, with its expected gain: a round of the search for each task that no
+    program explains yet; once all rounds are done, programs that the author writes, on one worker, because an author may fill the memory."""
+    if not searches(device) or not (preset.program or preset.written):
         return []
-    busy = {task for job in running if job.stage == "program" for task in job.tasks}
+    rounds, writes = len(preset.program.tries) if preset.program else 0, preset.written is not None and device.endswith(":0")
+    busy = {(job.stage, task) for job in running for task in job.tasks}
     found = []
-    for task in sizes:
-        number = progress.searched[task]
-        if task in busy or task in progress.explained or number == len(preset.program.tries):
+    for task, size in sizes.items():
+        if task in progress.explained:
             continue
-        gain = PROGRAM_GAIN[min(number, len(PROGRAM_GAIN) - 1)]
-        found += [(gain, job) for job in retries(progress, Job("program", (task,), number, 0))]
+        number = progress.searched[task]
+        if number < rounds:
+            stage, chance = "program", preset.gains.program(size, number)
+        elif writes and task not in progress.written:
+            stage, chance, number = "written", preset.gains.program(size, rounds), 0
+        else:
+            continue
+        if (stage, task) not in busy:
+            found += [(chance, job) for job in retries(progress, Job(stage, (task,), number, 0))]
     return found
 
 
@@ -118,43 +116,149 @@ def searches(device: str) -> bool:
 
 
 def next_job(
-    progress: Progress, cost: CostModel, preset: Preset, running: set[Job], device: str, seconds_left: float
+    progress: Progress,
+    cost: CostModel,
+    preset: Preset,
+    running: set[Job],
+    device: str,
+    seconds_left: float,
+    devices: Sequence[str] = (),
 ) -> Job | None:
-    """The job to start now; None where none fits into `seconds_left` or what is running has to end first.
+    """The job to start now; None where none fits into `seconds_left` or what is running has to end first. `devices`: all that
+    work on this run, by default this one alone.
 
-    While the breadth pass has jobs, the first of them that fits, else the first single task of one that fits. Where a joint
-    adapter is wanted, one device trains it after the breadth pass, or during it while another device is busy with it.
-    Only when nothing more of either fits or runs comes the training job with the greatest gain per second; at the very end
-    one that the clock will cut. Ties are ordered by stage and name, never by chance.
+    Cheap answers come first (`cheap_job`). Where a joint adapter is wanted, one device trains it after the breadth pass, or during
+    it while another device is busy with it. Then, of the jobs that fit, one that is due to begin (`due_seconds`), else
+    the greatest gain per second; at the very end a training that the clock will cut. Ties are ordered by stage and name, never by
+    chance.
     """
 
     def fits(job: Job) -> bool:
-        return SAFETY * cost.seconds(job, device) <= seconds_left
+        return cost.margin(device, kind(job)) * cost.seconds(job, device) <= seconds_left
 
-    programs = open_program_jobs(progress, cost.sizes, preset, running) if searches(device) else []
+    programs = open_program_jobs(progress, cost.sizes, preset, running, device)
+    whole = [(gain, job) for gain, job in programs if fits(job)]
     if device.startswith("search"):
-        return best([(gain, job) for gain, job in programs if fits(job)], cost, device)
-    base = open_base_jobs(progress, cost.sizes, preset)
-    stages = {job.stage for job in running}
-    if preset.ttt and preset.joint and not progress.joint and "joint" not in stages and ("base" in stages or not base):
+        return best(whole, cost, device)
+    answer = next_base_job(open_base_jobs(progress, cost.sizes, preset), running, fits)
+    early = answer if within_breadth(answer, progress, cost, preset, running, device, seconds_left, devices) else None
+    if joint_is_due(progress, preset, running, early):
         return retries(progress, Job("joint", ()))[0] if seconds_left > 0 else None
-    if base:
-        busy = {task for job in running for task in job.tasks}
-        free = [job for job in base if not busy & set(job.tasks)]
-        singles = (Job("base", (task,)) for job in free if len(job.tasks) > 1 for task in job.tasks)
-        for job in (*free, *singles):
-            if fits(job):
-                return job
-        if "base" in stages:
+    first_rounds = [(gain, job) for gain, job in whole if kind(job) == "program 0"]
+    job = cheap_job(early, best(first_rounds, cost, device), progress, cost, preset, running, device)
+    if job is not None:
+        return job
+    training = open_training_jobs(progress, cost.sizes, preset, running)
+    untrained = [job for _, job in training if job.stage == "ttt"]
+    ahead = sum(cost.seconds(job, device) for _, job in (*programs, *training))
+    after = sum(cost.views_work(job) for job in untrained) / cost.speed(device, "views")
+    further = [job for _, job in training if job.stage == "views"]
+    longest = [max(jobs, key=lambda job: (cost.work(job), job.tasks)) for jobs in (untrained, further) if jobs]
+    limit = due_seconds(longest, ahead, after, cost, device, devices, seconds_left)
+    due = [job for _, job in training if fits(job) and cost.seconds(job, device) <= limit]
+    if due:
+        return max(due, key=lambda job: (cost.seconds(job, device), job.stage, job.tasks))
+    whole += [(gain, job) for gain, job in training if fits(job)]
+    whole += [(preset.gains.cheap * len(answer.tasks), answer)] if answer is not None else []
+    return best(whole, cost, device) or cut_training(untrained, cost, device, seconds_left)
+
+
+def next_base_job(base: list[Job], running: set[Job], fits: Callable[[Job], bool]) -> Job | None:
+    """The first job of the breadth pass that is free and fits, else the first single task of the smallest ones that does."""
+    busy = {task for job in running if job.stage == "base" for task in job.tasks}
+    free = [job for job in base if busy.isdisjoint(job.tasks)]
+    singles = (Job("base", (task,)) for task in free[0].tasks) if free and len(free[0].tasks) > 1 else ()
+    return next((job for job in (*free, *singles) if fits(job)), None)
+
+
+def within_breadth(
+    job: Job | None,
+    progress: Progress,
+    cost: CostModel,
+    preset: Preset,
+    running: set[Job],
+    device: str,
+    seconds_left: float,
+    devices: Sequence[str],
+) -> bool:
+    """Whether the breadth pass with this job of it stays within its share of the device time, spent and left. The first job
+    always does."""
+    if job is None:
+        return False
+    base = [job, *(other for other in running if other.stage == "base")]
+    spent = progress.seconds["base"] + sum(cost.seconds(other, device) for other in base)
+    count = sum(not name.startswith("search") for name in devices) or 1
+    every = sum(progress.seconds.values()) + count * seconds_left
+    return spent <= preset.breadth * every or not (progress.answered or len(base) > 1)
+
+
+def joint_is_due(progress: Progress, preset: Preset, running: set[Job], early: Job | None) -> bool:
+    """Whether the joint adapter is to be trained now: nobody does, and cheap answers are all done or another device is at them."""
+    stages = {job.stage for job in running}
+    wanted = preset.ttt and preset.joint is not None and not progress.joint and "joint" not in stages
+    return wanted and ("base" in stages or early is None)
+
+
+def cheap_job(
+    answer: Job | None,
+    search: Job | None,
+    progress: Progress,
+    cost: CostModel,
+    preset: Preset,
+    running: set[Job],
+    device: str,
+) -> Job | None:
+    """The model's cheap answers or a first search, by gain per second; the very first answers at once, so that the model has any."""
+    if answer is None or search is None:
+        return answer or search
+    if not progress.answered and not any(job.stage == "base" for job in running):
+        return answer
+    gains = preset.gains
+    found = gains.program(cost.sizes[search.tasks[0]], 0)
+    return best([(gains.cheap * len(answer.tasks), answer), (found, search)], cost, device)
+
+
+def due_seconds(
+    longest: Sequence[Job], ahead: float, after: float, cost: CostModel, device: str, devices: Sequence[str], seconds_left: float
+) -> float:
+    """Seconds of the longest of the model's jobs that the device may begin now, so that all devices end together; 0 where gain
+    per second is to choose.
+
+    `longest`: the job of the most work of each kind. `ahead`: seconds of all that is left to start, were this the only device;
+    `after`: of further views that may follow. Where that does not fit into the time left, not all will be done, and it matters
+    what is. Else the longest is due, with the views that may follow it, where it could outlast the others' even shares
+    (`LONGEST_FIRST`). A slow device takes no job that would outlast the longest on the fastest.
+    """
+    speed = cost.speed(device, "ttt")
+    speeds = [cost.speed(name, "ttt") for name in devices if not name.startswith("search")] or [speed]
+    alike = sum(speeds) / speed  # devices like this one that all are worth
+    if not longest or cost.margin(device, "ttt") * (ahead + after) > alike * seconds_left:
+        return 0.0
+    chain = max(
+        cost.seconds(job, device) + (cost.views_work(job) / cost.speed(device, "views") if job.stage == "ttt" else 0.0)
+        for job in longest
+    )
+    if LONGEST_FIRST * chain * alike < ahead:
+        return 0.0
+    alone = max(cost.seconds(job, device) for job in longest) * speed / max(speeds)
+    return max(ahead / alike, alone) * (1 + 1e-9)
+
+
+def cut_training(untrained: Sequence[Job], cost: CostModel, device: str, seconds_left: float) -> Job | None:
+    """The shortest training, where the clock leaves it its least share and the decoding after it."""
+    for _, _, job in sorted((cost.work(job), job.tasks, job) for job in untrained):
+        if LEAST_SHARE * cost.seconds(job, device) > seconds_left:
             return None
-    whole, cut = [(gain, job) for gain, job in programs if fits(job)], []
-    for gain, job in open_training_jobs(progress, cost.sizes, preset, running):
-        seconds = cost.seconds(job, device)
-        if fits(job):
-            whole.append((gain, job))
-        elif job.stage == "ttt" and LEAST_SHARE * seconds + CUT_SAFETY * cost.decode_seconds(job, device) <= seconds_left:
-            cut.append((seconds, job.stage, job.tasks, job))
-    return best(whole, cost, device) or min(cut, default=(None,))[-1]
+        if LEAST_SHARE * cost.seconds(job, device) + cost.decode_seconds(job, device) <= seconds_left:
+            return job
+    return None
+
+
+def train_seconds(job: Job, cost: CostModel, preset: Preset, device: str, seconds_left: float) -> float:
+    """The seconds from now that the training of a job may take: a task's leaves time to decode, a joint one has its share."""
+    if job.stage == "ttt":
+        return seconds_left - cost.decode_seconds(job, device)
+    return preset.joint.share * seconds_left if job.stage == "joint" else seconds_left
 
 
 def best(jobs: list[tuple[float, Job]], cost: CostModel, device: str) -> Job | None:
@@ -166,5 +270,5 @@ def best(jobs: list[tuple[float, Job]], cost: CostModel, device: str) -> Job | N
 def exhausted(progress: Progress, sizes: dict[str, TaskSize], preset: Preset) -> bool:
     """Whether nothing is left to do however much time there were."""
     waiting = preset.ttt and preset.joint is not None and not progress.joint
-    left = (open_training_jobs(progress, sizes, preset, set()), open_program_jobs(progress, sizes, preset, set()))
+    left = (open_training_jobs(progress, sizes, preset, set()), open_program_jobs(progress, sizes, preset, set(), "search:0"))
     return not (waiting or open_base_jobs(progress, sizes, preset) or any(left))

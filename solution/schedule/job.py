@@ -8,10 +8,11 @@ whatever the interleaving, the same set of finished jobs gives the same submissi
 from collections import Counter, defaultdict
 from dataclasses import dataclass, field
 
-STAGES = ("base", "program", "joint", "ttt", "views")
+STAGES = ("base", "program", "written", "joint", "ttt", "views")
 STAGE_NAMES = {
     "base": "cheap answer",
     "program": "program search (behaviours)",
+    "written": "written programs (texts)",
     "joint": "joint adapter",
     "ttt": "training + first views",
     "views": "more views",
@@ -24,9 +25,9 @@ class Job:
     """One slice of work for one device.
 
     "base": one greedy view of each of `tasks`, before training. "program": search for programs that explain the one task, in the
-    preset's round number `first_view`. "joint": train the joint adapter on items of all tasks, where the preset asks for it;
-    `tasks` is empty. "ttt": train the adapter of the one task, decode its first views. "views": decode views number `first_view`
-    to `first_view + num_views` with that adapter.
+    preset's round number `first_view`. "written": let the preset's author write programs for the one task. "joint": train the
+    joint adapter on items of all tasks, where the preset asks for it; `tasks` is empty. "ttt": train the adapter of the one task,
+    decode its first views. "views": decode views number `first_view` to `first_view + num_views` with that adapter.
     `attempt` counts failures so far; each makes the job smaller.
     """
 
@@ -54,7 +55,7 @@ class Record:
     """A job that ended: on which device, in how many seconds, over how many tokens, and with what.
 
     `agreement`: task -> share of the job's views that gave the most frequent grid, for its least sure test input.
-    `explained`: a program fits every demonstration of the task. `ok` is False for a failure, `cut` True where the clock stopped
+    `explained`: programs fit every demonstration, and their answers are likely right. `ok` is False for a failure, `cut` True where the clock stopped
     it: a cut job's candidates count, but the job may be done again.
     """
 
@@ -74,16 +75,20 @@ class Progress:
         self.answered: set[str] = set()  # tasks with their cheap answer
         self.trained: set[str] = set()
         self.searched: Counter = Counter()  # rounds of program search done
+        self.written: set[str] = set()  # tasks for which programs were written
         self.explained: set[str] = set()
         self.joint = False  # the joint adapter is trained, or given up
         self.next_view: dict[str, int] = defaultdict(int)
         self.rounds: Counter = Counter()
         self.agreement: dict[str, float] = {}
         self.failures: dict[tuple, int] = {}  # (stage, tasks, first view) -> attempts that failed
+        self.seconds: Counter = Counter()  # stage -> device-seconds, but for those of workers that only search
 
     def add(self, record: Record) -> None:
         """Take one more record into account."""
         job = record.job
+        if not record.device.startswith("search"):
+            self.seconds[job.stage] += record.seconds
         if not record.ok:
             self.failures[job.stage, job.tasks, job.first_view] = job.attempt + 1
             self.joint |= job.stage == "joint" and job.attempt + 1 == MAX_ATTEMPTS
@@ -97,6 +102,9 @@ class Progress:
             return
         if job.stage == "program":
             self.searched[job.tasks[0]] = max(self.searched[job.tasks[0]], job.first_view + 1)
+            return
+        if job.stage == "written":
+            self.written |= set(job.tasks)
             return
         self.agreement |= record.agreement
         if job.stage == "base":

@@ -1,18 +1,21 @@
 """What the allocator would do with a budget: the same allocator, run on a virtual clock.
 
-In:  a cost model, devices, seconds. Out: the share of device time each stage is planned to get, the tasks trained. Pure.
-Not here: replaying recorded traces.
+In:  a cost model, devices, seconds. Out: the share of device time each stage is planned to get, the tasks trained; after the
+run, which stages were starved of it. Pure.
+Not here: replaying recorded traces (`replay`).
 """
 
-import heapq
 from dataclasses import dataclass
 
 from ..preset import Preset
-from .allocate import next_job
 from .cost import CostModel
-from .job import STAGES, Job, Progress, Record
+from .job import STAGE_NAMES, STAGES, Record
+from .policy import Allocator
+from .virtual import Device, Start, run_virtually
 
 ASSUMED_AGREEMENT = 0.5
+LEAST_PLANNED, LEAST_SPENT = 0.02, 0.5
+"""A stage that was planned at least the first share of device time and got less than the second share of its plan is starved."""
 
 
 @dataclass(frozen=True)
@@ -24,29 +27,40 @@ class Planned:
     trained: int
 
 
+@dataclass(frozen=True)
+class _AsPredicted:
+    """The world as the cost model has it: every job takes what it predicts, and votes agree on half of the candidates."""
+
+    cost: CostModel
+
+    def run(self, start: Start, device: Device, now: float) -> tuple[float, Record]:
+        seconds = self.cost.seconds(start.job, device.name)
+        if start.job.stage == "joint":
+            seconds = min(seconds, start.train_for)
+        agreement = dict.fromkeys(start.job.tasks, ASSUMED_AGREEMENT)
+        seconds, cut = min(seconds, start.run_for), seconds > start.run_for
+        return now + seconds, Record(start.job, device.name, seconds, cut=cut, agreement=agreement)
+
+    def finished(self, record: Record, now: float) -> None:
+        pass
+
+
 def planned_run(cost: CostModel, preset: Preset, devices: list[str], seconds: float) -> Planned:
     """A run of `seconds` in which every job takes what the model predicts and votes agree on half of the candidates."""
-    progress, running, spent = Progress(), {}, dict.fromkeys(STAGES, 0.0)
-    free = [(0.0, index) for index in range(len(devices))]
-    heapq.heapify(free)
-    while free:
-        now, index = heapq.heappop(free)
-        if index in running:
-            job = running.pop(index)
-            agreement = dict.fromkeys(job.tasks, ASSUMED_AGREEMENT)
-            progress.add(Record(job, devices[index], cost.seconds(job, devices[index]), agreement=agreement))
-        job: Job | None = next_job(progress, cost, preset, set(running.values()), devices[index], seconds - now)
-        if job is None:
-            later = [time for time, other in free if other in running]
-            if later:  # what is running may open new jobs
-                heapq.heappush(free, (min(later) + 1e-9, index))
-            continue
-        running[index] = job
-        took = cost.seconds(job, devices[index])
-        if job.stage == "joint":
-            took = min(took, preset.joint.share * (seconds - now))
-        spent[job.stage] += took
-        heapq.heappush(free, (now + took, index))
+    policy = Allocator(cost, preset, tuple(devices), learns=False)
+    slices = run_virtually(policy, _AsPredicted(cost), [Device(name) for name in devices], seconds)
+    spent = dict.fromkeys(STAGES, 0.0)
+    for piece in slices:
+        spent[piece.job.stage] += piece.end - piece.start
     total = sum(spent.values())
     shares = {stage: value / total if total else 0.0 for stage, value in spent.items()}
-    return Planned(shares, len(progress.answered), len(progress.trained))
+    return Planned(shares, len(policy.progress.answered), len(policy.progress.trained))
+
+
+def starved(planned: dict[str, float], spent: dict[str, float]) -> list[str]:
+    """A line for each stage that got much less of the device time than was planned at the start. Both: stage -> share."""
+    return [
+        f"{STAGE_NAMES[stage]}: planned {planned[stage]:.0%} of the device time, got {spent.get(stage, 0.0):.0%}"
+        for stage in STAGES
+        if planned.get(stage, 0.0) >= LEAST_PLANNED and spent.get(stage, 0.0) < LEAST_SPENT * planned[stage]
+    ]
