@@ -18,8 +18,8 @@ class Preset:
     `agreement`: the share of views that gave the most frequent grid from which on no further views are decoded.
     `select`: a name of `select.vote.METHODS`. `joint`: train one adapter on all tasks first; None does not.
     `program`: search for programs beside; None does not. `written`: let a language model write programs beside; None does not.
-    `ttt`: train and decode at all. `breadth`: share of the device time for which cheap answers come before any training; the rest
-    of them come in their turn, by their gain per second. `gains`: what the allocator expects of its jobs.
+    `ttt`: train and decode at all. `breadth`: on cores that search programs, the share of the device time for which the untrained
+    model's answers come first; the rest of them come in their turn, by their gain per second. `gains`: what the allocator expects of its jobs.
     """
 
     name: str = "default"
@@ -96,7 +96,7 @@ PRESETS = {
         replace(ALONE, name="shared-adapter", joint=JointConfig(share=0.5, passes=64, per_task=False)),
         replace(DEFAULT, name="joint", joint=JointConfig()),
         replace(DEFAULT, name="joint-prefix", joint=JointConfig(prefix_tokens=4)),
-        replace(DEFAULT, name="test", train=replace(DEFAULT.train, steps=2), more_views=2),
+        replace(DEFAULT, name="test", train=replace(DEFAULT.train, steps=2), more_views=2, program=ProgramConfig((500, 2_000))),
     )
 }
 """The default; the paper's recipe for 1B and 3B, and for 8B (paper.md, details 5); the ARChitects' (2025, per-task: rank 32,

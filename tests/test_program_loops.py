@@ -7,6 +7,7 @@ import sys
 import numpy as np
 import pytest
 
+from solution.program.compiled import compiled
 from solution.program.operations import OPERATIONS
 from solution.program.operations.loops import falls, fills
 from solution.program.operations.loops.figures import _labelled
@@ -90,3 +91,10 @@ def test_the_vocabulary_is_the_same_without_numba():
     code = "import sys; sys.modules['numba'] = None; from tests.test_program_loops import results; print(results())"
     answer = subprocess.run([sys.executable, "-c", code], capture_output=True, text=True, check=True)
     assert answer.stdout.rstrip("\n") == results()
+
+
+def test_loops_compile_where_nothing_can_be_kept_on_disk():
+    scope = {}
+    exec("def twice(value):\n    return 2 * value\n", scope)  # from no file: numba finds no place to keep it
+    fast = compiled(scope["twice"])
+    assert fast(21) == fast.py_func(21) == 42

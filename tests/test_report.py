@@ -235,6 +235,66 @@ def test_head_stages_and_failures(public, tmp_path):
     assert sum(block.startswith(one) and "more views 0.5s" in block for block in page.blocks) == 1
 
 
+def foretold(elapsed, trained, solved, **planned):
+    return {"kind": "forecast", "elapsed": elapsed, "planned": planned, "answered": 2, "trained": trained, "solved": solved}
+
+
+def test_forecasts_are_drawn_against_what_happened(public, tmp_path):
+    challenges, solutions, (one, two) = only(public, 2)
+    journal = Journal(tmp_path / "journal.jsonl", IDENTITY)
+    results = [base([one, two], [[[]], [[]]]), trained(one, [candidates(solutions[one][0])], seconds=12.0), trained(two, [[]])]
+    lines = [
+        foretold(90.0, 2, 2.0, base=1.0),  # of a process that was killed
+        foretold(5.0, 1, 0.5, base=6.0, ttt=18.0, views=6.0),
+        *map(result_to_json, results[:2]),
+        foretold(30.0, 2, 1.2, ttt=2.0),
+        result_to_json(results[2]),
+        END,
+    ]
+    for line in lines:
+        journal.append(line)
+    journal.close()
+    board = Board(challenges, "hierarchical")
+    for result in results:
+        board.add(result)
+    write = (tmp_path / "journal.jsonl", challenges, solutions, board.answers)
+    page = Page(write_report(tmp_path / "r.html", *write).read_text())
+    assert page.text.count("Forecast against what happened") == 1 and "5.0s after the start" in page.text
+    table = page.text[page.text.index('id="planned"') :]
+    shown = re.findall(r"<tr><td>(.*?)</td>(.*?)<td><div", table)
+    assert [(name, re.findall(r">([\d.%]+)<", cells)) for name, cells in shown] == [
+        ("cheap answer", ["6", "20%", "4", "22%"]),
+        ("training + first views", ["18", "60%", "14", "78%"]),
+        ("more views", ["6", "20%", "0", "0%"]),
+    ]
+    assert ["5.0s", "0", "2", "0", "1", "0.5"] in page.rows and ["30.0s", "2", "2", "1", "2", "1.2"] in page.rows
+    assert ["1m01s", "2", "", "2", "", "1 in the end"] in page.rows and not any("1m30s" in row for row in page.rows)
+    drawing = re.search(r'<svg id="forecast".*?</svg>', page.text)[0]
+    assert drawing.count("<polyline") == 4 and "solved: 1" in drawing and "time since process start" in drawing
+    assert [len(p.split()) for p in re.findall('points="(.*?)"', drawing)] == [2, 3, 2, 3]  # the axes last
+    text = (tmp_path / "journal.jsonl").read_text().replace('"planned":{"ttt"', '"planned":{"ttt":"x"},"plan":{"ttt"')
+    (tmp_path / "journal.jsonl").write_text(text)
+    with pytest.raises(InputError, match="line 6 is not a forecast: ValueError"):
+        write_report(tmp_path / "r.html", *write)
+
+
+def test_forecasts_without_solutions_or_an_end(public, tmp_path):
+    challenges, _, (one, two) = only(public, 2)
+    lines = [foretold(5.0, 1, None, ttt=9.0), result_to_json(trained(one, [[]]))]
+    journal = write_journal(tmp_path / "journal.jsonl", [], end=None)
+    journal.write_text(journal.read_text() + "".join(json.dumps(line) + "\n" for line in lines))
+    answers = Board(challenges, "hierarchical").answers
+    page = Page(write_report(tmp_path / "r.html", journal, challenges, None, answers).read_text())
+    assert ["5.0s", "0", "2", "0", "1", ""] in page.rows and ["now", "0", "", "1", "", ""] in page.rows
+    assert "foretold solved</text>" not in page.text and "<circle" not in page.text
+    assert "Forecast against" not in report_without_forecasts(challenges, journal, answers, tmp_path)
+
+
+def report_without_forecasts(challenges, journal, answers, folder):
+    journal.write_text("".join(line for line in journal.read_text().splitlines(True) if "forecast" not in line))
+    return write_report(folder / "r.html", journal, challenges, None, answers).read_text()
+
+
 def test_page_stands_alone_and_its_pictures_are_the_grids(public, tmp_path):
     challenges, solutions, (name,) = only(public, 1)
     task, right = challenges.tasks[name], solutions[name][0]

@@ -7,6 +7,7 @@ from dataclasses import replace
 import pytest
 
 from solution.preset import DEFAULT, PRESETS
+from solution.program.settings import ProgramConfig
 from solution.schedule.allocate import base_jobs, due_seconds, exhausted, next_job
 from solution.schedule.cost import FIRST_GUESS, CostModel, family, kind
 from solution.schedule.job import MAX_ATTEMPTS, STAGES, Job, Progress, Record, TaskSize
@@ -266,14 +267,15 @@ def test_a_device_is_foretold_from_others_at_its_own_pace():
 
 def test_the_breadth_pass_has_its_share_and_the_rest_its_turn():
     def first_trained(breadth, seconds=400):
-        progress, log = simulate(replace(DEFAULT, program=None, breadth=breadth), seconds, guess=4000.0)
+        preset = replace(DEFAULT, program=ProgramConfig((1000,)), breadth=breadth)
+        progress, log = simulate(preset, seconds, guess=4000.0)
         start = min(start for start, _, job, _ in log if job.stage == "ttt")
         early = sum(end - begun for begun, end, job, _ in log if job.stage == "base" and begun < start)
         return early, progress
 
     whole, _ = first_trained(1.0)
     share, progress = first_trained(0.02)
-    assert whole > 30 and share < 0.02 * 800 and progress.answered
+    assert whole > 2 * share and share < 0.02 * 800 and progress.answered
     _, patient = first_trained(0.0, 1e9)
     assert patient.answered == patient.trained == set(sizes())
 
@@ -298,7 +300,7 @@ def test_the_longest_begins_in_time_where_all_fits_and_never_on_a_slow_device():
 @pytest.mark.parametrize("workers", [2, 3, 4])
 def test_with_ample_time_all_devices_end_nearly_together(workers):
     shares = []
-    for seed in range(4):
+    for seed in range(2):
         _, log = simulate(replace(DEFAULT, program=None), 1e9, workers, seed=seed, guess=4000.0, count=120)
         spent = sum(end - start for start, end, _, _ in log)
         shares.append(max(end for _, end, _, _ in log) * workers / spent)

@@ -169,6 +169,11 @@ def prepare(
     planned = planned_run(CostModel(setup.sizes, preset, ready.speed), preset, names + searchers, seconds)
     log.info("estimate from one forward pass: %d of %d tasks answered, %d trained in %s", planned.answered, len(tasks),
              planned.trained, format_seconds(seconds))  # fmt: skip
+    forecast = {"elapsed": clock.elapsed(), "planned": planned.seconds, "answered": planned.answered, "trained": planned.trained}
+    try:
+        setup.journal.append({"kind": "forecast", **forecast, "solved": None})
+    except OSError as error:
+        log.warning("%s: the forecast cannot be written (%s)", journal.path, error.strerror)
     finished: queue.Queue = queue.Queue()
     threads = threads_per_worker(names)
     workers = [

@@ -11,8 +11,12 @@ COMPILES = numba is not None
 
 
 def compiled(function: Callable) -> Callable:
-    """The function, compiled at its first call and kept on disk; itself without numba. `.py_func` is the plain one in both."""
+    """The function, compiled at its first call and kept on disk, where there is a place for it; itself without numba. `.py_func`
+    is the plain one in both."""
     if numba is None:
         function.py_func = function
         return function
-    return numba.njit(cache=True)(function)
+    try:
+        return numba.njit(cache=True)(function)
+    except RuntimeError:  # neither the package's folder nor the user's can be written to
+        return numba.njit(function)

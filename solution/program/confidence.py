@@ -1,8 +1,8 @@
 """How sure an answer of programs is: from description lengths to chances of being right.
 
 In:  the costs of the different answers to one test input. Out: a chance for each.
-Fitted by logistic regression on the answers to 67 public training tasks and 59 tasks of ARC-AGI-2's training set that are in neither
-set of ARC-AGI-1 (experiment log, 19); no scored task was used.
+Fitted by logistic regression on the answers to 67 public training tasks and 59 tasks of ARC-AGI-2's training set that are in
+neither set of ARC-AGI-1 (experiment log, 19); no scored task was used.
 Not here: costs (`solve`), which answers become attempts (`select.ensemble`).
 """
 

@@ -5,8 +5,8 @@ from dataclasses import dataclass
 
 @dataclass(frozen=True)
 class ProgramConfig:
-    """`tries`: steps tried on behaviours in each round of a task; a later round searches anew and deeper, where nothing yet explains
-    the task. A number, not a time: the same on every machine."""
+    """`tries`: steps tried on behaviours in each round of a task; a later round searches anew and deeper, where nothing yet
+    explains the task. A number, not a time: the same on every machine."""
 
     tries: tuple[int, ...] = (2_000, 20_000, 200_000)
 

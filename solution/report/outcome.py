@@ -6,7 +6,7 @@ Not here: drawing any of it (`page`).
 
 from collections import Counter, defaultdict
 from collections.abc import Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from pathlib import Path
 
 import numpy as np
@@ -19,6 +19,7 @@ from ..decode.candidate import Candidate
 from ..driver.journal import Result, read_lines, result_from_json
 from ..schedule.job import STAGE_NAMES, STAGES
 from ..select.vote import METHODS
+from .forecast import Forecast, forecast_from_json
 
 NOT_SELECTED, NOT_GENERATED, NOT_REACHED, SOLVED = "not selected", "not generated", "not reached", "solved"
 OUTCOMES = {
@@ -36,11 +37,12 @@ Jobs = dict[tuple[str, int], Result]
 @dataclass(frozen=True)
 class Run:
     """A journal, read: what the run's results depend on, its results in order, and the closing line of its last process
-    ("seconds", "budget", "ended"; None where that was killed or still runs)."""
+    ("seconds", "budget", "ended"; None where that was killed or still runs), the allocator's forecasts."""
 
     identity: dict
     results: list[Result]
     end: dict | None
+    forecasts: list[Forecast] = field(default_factory=list)
 
     def by_task(self) -> dict[str, Jobs]:
         """The jobs that count, by task: of those that did not fail, the last one done for each stage and first view."""
@@ -60,8 +62,13 @@ def read_run(path: Path, challenges: Challenges) -> Run:
         raise InputError(f"{path}: cannot be read: {error.strerror}") from None
     if not lines or not isinstance(lines[0].get("identity"), dict):
         raise InputError(f"{path}: not the journal of a run: its first line names none")
-    results = []
+    results, forecasts = [], []
     for number, line in enumerate(lines, 1):
+        if line.get("kind") == "forecast":
+            try:
+                forecasts.append(forecast_from_json(line, len(results)))
+            except (KeyError, TypeError, ValueError, AttributeError) as error:
+                raise InputError(f"{path}: line {number} is not a forecast: {type(error).__name__}: {error}") from None
         if line.get("kind") == "job":
             try:
                 result = result_from_json(line)
@@ -69,7 +76,7 @@ def read_run(path: Path, challenges: Challenges) -> Run:
                 raise InputError(f"{path}: line {number} is not a job: {type(error).__name__}: {error}") from None
             _check_tasks(result, challenges, f"{path}: line {number}")
             results.append(result)
-    return Run(lines[0]["identity"], results, lines[-1] if lines[-1].get("kind") == "end" else None)
+    return Run(lines[0]["identity"], results, lines[-1] if lines[-1].get("kind") == "end" else None, forecasts)
 
 
 def _check_tasks(result: Result, challenges: Challenges, place: str) -> None:

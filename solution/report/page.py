@@ -19,6 +19,7 @@ from ..driver.clock import format_seconds
 from ..driver.journal import Result
 from ..schedule.job import STAGE_NAMES, STAGES
 from .draw import grid_image, loss_curve
+from .forecast import forecast_section
 from .outcome import (
     NOT_SELECTED,
     OUTCOMES,
@@ -106,6 +107,7 @@ def _page(run: Run, challenges: Challenges, solutions: Solutions | None, answers
         _head(run),
         _score(solutions, answers, outcomes) if solutions else '<p class="dim">No solutions: nothing is scored.</p>',
         _stages(run.results),
+        _forecast(run, solutions, outcomes),
         _methods(run, solutions) if solutions else "",
         _failures(run.results, challenges),
         *_tasks(run, challenges, solutions or {}, answers, outcomes),
@@ -174,6 +176,12 @@ def _stages(results: list[Result]) -> str:
     )
     names = "".join(f'<th class="n">{name}</th>' for name in ("jobs", "tasks", "device-seconds", "share", "tokens/s"))
     return f'<h2>Stages</h2><table id="stages"><tr><th>stage</th>{names}</tr>{rows}</table>'
+
+
+def _forecast(run: Run, solutions: Solutions | None, outcomes: dict[str, list[str]]) -> str:
+    """What the allocator foretold, beside what came."""
+    solved = sum(all(kind == SOLVED for kind in kinds) for kinds in outcomes.values()) if solutions else None
+    return forecast_section(run.forecasts, run.results, run.end["seconds"] if run.end else None, solved)
 
 
 def _failures(results: list[Result], challenges: Challenges) -> str:

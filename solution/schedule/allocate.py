@@ -2,10 +2,10 @@
 
 In:  progress (from the journal), the cost model, what is running, seconds left, which devices there are. Out: a `Job`, or None.
 Pure. Breadth first (system.md, promise 2): no training, no deeper search and no further views begin on a device while a cheap
-answer is left to start. A cheap answer is the untrained model's one view, on as much of the device time as the preset's
-`breadth` allows, and on cores the first round of program search, which has no such limit. Then whatever has the greatest expected
-gain per second among the jobs that still fit, cheap answers beyond that share among them. Once all that is left fits into the
-time left, the longest jobs come first as soon as, begun later, they could outlast the rest.
+answer is left to start. A cheap answer is the untrained model's one view; on cores that search programs it is the first round of
+that, and the model's only on as much of the device time as the preset's `breadth` allows. Then whatever has the greatest
+expected gain per second among the jobs that still fit, the model's cheap answers beyond that share among them. Once all that is
+left fits into the time left, the longest jobs come first as soon as, begun later, they could outlast the rest.
 Not here: predictions (`cost`), chances (`gain`), the same with less work a decision (`indexed`).
 """
 
@@ -89,7 +89,8 @@ def open_program_jobs(
     progress: Progress, sizes: dict[str, TaskSize], preset: Preset, running: set[Job], device: str
 ) -> list[tuple[float, Job]]:
     """Every program search that the device could start now, with its expected gain: a round of the search for each task that no
-    program explains yet; once all rounds are done, programs that the author writes, on one worker, because an author may fill the memory."""
+    program explains yet; once all rounds are done, programs that the author writes, on one worker, as an author may fill the
+    memory."""
     if not searches(device) or not (preset.program or preset.written):
         return []
     rounds, writes = len(preset.program.tries) if preset.program else 0, preset.written is not None and device.endswith(":0")
@@ -127,10 +128,9 @@ def next_job(
     """The job to start now; None where none fits into `seconds_left` or what is running has to end first. `devices`: all that
     work on this run, by default this one alone.
 
-    Cheap answers come first (`cheap_job`). Where a joint adapter is wanted, one device trains it after the breadth pass, or during
-    it while another device is busy with it. Then, of the jobs that fit, one that is due to begin (`due_seconds`), else
-    the greatest gain per second; at the very end a training that the clock will cut. Ties are ordered by stage and name, never by
-    chance.
+    Cheap answers come first (`cheap_job`). Where a joint adapter is wanted, one device trains it after the breadth pass, or while
+    another device is busy with the pass. Then, of the jobs that fit, one that is due to begin (`due_seconds`), else the greatest
+    gain per second; at the very end a training that the clock will cut. Ties are ordered by stage and name, never by chance.
     """
 
     def fits(job: Job) -> bool:
@@ -181,10 +181,12 @@ def within_breadth(
     seconds_left: float,
     devices: Sequence[str],
 ) -> bool:
-    """Whether the breadth pass with this job of it stays within its share of the device time, spent and left. The first job
-    always does."""
+    """Whether this job of the breadth pass is due: where programs are searched, as long as the pass stays within its share of the
+    device time, spent and left (the first job always does); elsewhere it is the only cheap answer, and always due."""
     if job is None:
         return False
+    if preset.program is None or not searches(device):
+        return True
     base = [job, *(other for other in running if other.stage == "base")]
     spent = progress.seconds["base"] + sum(cost.seconds(other, device) for other in base)
     count = sum(not name.startswith("search") for name in devices) or 1
@@ -193,7 +195,7 @@ def within_breadth(
 
 
 def joint_is_due(progress: Progress, preset: Preset, running: set[Job], early: Job | None) -> bool:
-    """Whether the joint adapter is to be trained now: nobody does, and cheap answers are all done or another device is at them."""
+    """Whether the joint adapter is to be trained now: nobody does, and no cheap answer is left or another device is at them."""
     stages = {job.stage for job in running}
     wanted = preset.ttt and preset.joint is not None and not progress.joint and "joint" not in stages
     return wanted and ("base" in stages or early is None)
@@ -208,7 +210,7 @@ def cheap_job(
     running: set[Job],
     device: str,
 ) -> Job | None:
-    """The model's cheap answers or a first search, by gain per second; the very first answers at once, so that the model has any."""
+    """The model's cheap answers or a first search, by gain per second; the very first batch at once, so that there are any."""
     if answer is None or search is None:
         return answer or search
     if not progress.answered and not any(job.stage == "base" for job in running):

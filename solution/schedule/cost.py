@@ -23,9 +23,9 @@ fits 50 batches of cheap answers (scatter 0.21) and 117 rounds of further views 
 TRANSFORMATIONS = {"none": 1, "symmetries": 8, "paper": 24}
 """Versions of an item, itself included, before permutations (`ttt.data`, `arc.transforms`)."""
 ROUND_SECONDS, TRY_SECONDS, TRY_TOKENS = 1.5, 1.06e-6, 6000
-"""A round of program search takes `ROUND_SECONDS` on one core, and every try of it `TRY_SECONDS` for every 100 tokens of prompt and of
-`TRY_TOKENS` more. The former: 67 rounds of 2,000 tries took 1.4 CPU seconds each, with no trend over size in 57 others. The latter
-is fitted on 400 rounds of 20,000 tries (scatter 0.24). A prior, corrected by what is measured of each round."""
+"""A round of program search takes `ROUND_SECONDS` on one core, and each try `TRY_SECONDS` for every 100 tokens of prompt and of
+`TRY_TOKENS` more. The former: 67 rounds of 2,000 tries took 1.4 CPU seconds each, with no trend over size in 57 others. The
+latter is fitted on 400 rounds of 20,000 tries (scatter 0.24). A prior, corrected by what is measured of each round."""
 SAMPLE_SECONDS = 1.0
 """Writing one program and running it: a guess, until one task's were measured."""
 FIRST_GUESS = 10000.0
@@ -91,7 +91,7 @@ class CostModel:
         # (device, kind of job) -> token-passes done, their seconds; jobs, and their squared errors; late ones weigh more
         self._work, self._seconds = {}, {}
         self._jobs, self._squares = defaultdict(float), defaultdict(float)
-        self._speeds: dict[tuple[str, str], float] = {}  # as predicted, until the next job is observed
+        self._unmeasured: dict[tuple[str, str], float] = {}  # speeds as foretold, until the next job is observed
         self._job_work: dict[Job, float] = {}
 
     def work(self, job: Job) -> float:
@@ -137,17 +137,17 @@ class CostModel:
                         self._seconds[other] *= math.exp(error / 2)
         self._work[key] = kept * self._work.get(key, 0.0) + work
         self._seconds[key] = kept * self._seconds.get(key, 0.0) + seconds
-        self._speeds.clear()
+        self._unmeasured.clear()
 
     def speed(self, device: str, kind: str) -> float:
         """Token-passes a second of a kind of job on a device."""
-        if (device, kind) not in self._speeds:
-            self._speeds[device, kind] = self._measured(device, kind) or self._foretold(device, kind)
-        return self._speeds[device, kind]
-
-    def _measured(self, device: str, kind: str) -> float | None:
         key = device, kind
-        return self._work[key] / self._seconds[key] if key in self._seconds else None
+        seconds = self._seconds.get(key)
+        if seconds is not None:
+            return self._work[key] / seconds
+        if key not in self._unmeasured:
+            self._unmeasured[key] = self._foretold(device, kind)
+        return self._unmeasured[key]
 
     def _foretold(self, device: str, kind: str) -> float:
         """Of a kind of job that the device has not done: what others do it at, brought to its pace; else its own in whatever is
@@ -155,7 +155,7 @@ class CostModel:
         alike = [key for key in self._seconds if family(key[1]) == family(kind)]
         others = [key[0] for key in alike if key[1] == kind]
         if others:
-            ratios = [math.log(self._measured(other, kind) * self._pace(device, other, alike)) for other in others]
+            ratios = [math.log(self.speed(other, kind) * self._pace(device, other, alike)) for other in others]
             return math.exp(sum(ratios) / len(ratios))
         for keys in ([key for key in alike if key[0] == device], alike):
             if keys:
@@ -165,12 +165,12 @@ class CostModel:
     def _pace(self, device: str, other: str, alike: list[tuple[str, str]]) -> float:
         """How much faster a device is than another, by what both have done; 1 where that is nothing."""
         both = [kind for name, kind in alike if name == device and (other, kind) in self._seconds]
-        logs = [math.log(self._measured(device, kind) / self._measured(other, kind)) for kind in both]
+        logs = [math.log(self.speed(device, kind) / self.speed(other, kind)) for kind in both]
         return math.exp(sum(logs) / len(logs)) if logs else 1.0
 
     def error(self, device: str, kind: str, prior: float = PRIOR_ERROR) -> float:
-        """Relative error of a prediction (standard deviation of its logarithm): the prior's, and with ever more weight that of the
-        jobs that were predicted."""
+        """Relative error of a prediction (standard deviation of its logarithm): the prior's, and with ever more weight that of
+        the jobs that were predicted."""
         squares = self._squares.get((device, kind), 0.0) + PRIOR_JOBS * prior**2
         return math.sqrt(squares / (self._jobs.get((device, kind), 0.0) + PRIOR_JOBS))
 

@@ -54,9 +54,9 @@ class TaskSize:
 class Record:
     """A job that ended: on which device, in how many seconds, over how many tokens, and with what.
 
-    `agreement`: task -> share of the job's views that gave the most frequent grid, for its least sure test input.
-    `explained`: programs fit every demonstration, and their answers are likely right. `ok` is False for a failure, `cut` True where the clock stopped
-    it: a cut job's candidates count, but the job may be done again.
+    `agreement`: task -> share of the job's views that gave the most frequent grid, for its least sure test input. `explained`:
+    programs fit every demonstration, and their answers are likely right. `ok` is False for a failure, `cut` True where the
+    clock stopped it: a cut job's candidates count, but the job may be done again.
     """
 
     job: Job

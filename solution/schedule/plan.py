@@ -20,11 +20,17 @@ LEAST_PLANNED, LEAST_SPENT = 0.02, 0.5
 
 @dataclass(frozen=True)
 class Planned:
-    """A run as planned. `shares`: stage -> share of all device time, 0 for every stage where no job fits."""
+    """A run as planned. `seconds`: stage -> device-seconds, 0 for every stage where no job fits."""
 
-    shares: dict[str, float]
+    seconds: dict[str, float]
     answered: int
     trained: int
+
+    @property
+    def shares(self) -> dict[str, float]:
+        """Stage -> share of all planned device time."""
+        total = sum(self.seconds.values())
+        return {stage: value / total if total else 0.0 for stage, value in self.seconds.items()}
 
 
 @dataclass(frozen=True)
@@ -52,9 +58,7 @@ def planned_run(cost: CostModel, preset: Preset, devices: list[str], seconds: fl
     spent = dict.fromkeys(STAGES, 0.0)
     for piece in slices:
         spent[piece.job.stage] += piece.end - piece.start
-    total = sum(spent.values())
-    shares = {stage: value / total if total else 0.0 for stage, value in spent.items()}
-    return Planned(shares, len(policy.progress.answered), len(policy.progress.trained))
+    return Planned(spent, len(policy.progress.answered), len(policy.progress.trained))
 
 
 def starved(planned: dict[str, float], spent: dict[str, float]) -> list[str]:

@@ -19,8 +19,8 @@ def consistent_tables(values, possible, known, grown, size, apart, pairs, stamp,
     and `possible`: uint64 (known,) has a bit for every source that is right there. The last `grown` features are of the output:
     where there are any, each set has at least one, and cells of the tests are not looked at. `apart`: uint64 (features, words), a
     bit for each of some pairs of cells which no source is right for both of: whether the feature tells them apart. A set has
-    to tell every pair apart; nearly all fail here, so that few tables are filled. `pairs`: bool (features, features), True for sets
-    of two (or one, with 0) that are consistent and whose supersets are left out; it grows.
+    to tell every pair apart; nearly all fail here, so that few tables are filled. `pairs`: bool (features, features), True
+    for sets of two (or one, with 0) that are consistent and whose supersets are left out; it grows.
     `stamp`: int32, `masks`: uint64 (32768,), scratch, stamps zero. `found`: int32 (most, 3). Returns how many were found.
     """
     number = 0
