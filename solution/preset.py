@@ -18,8 +18,9 @@ class Preset:
     `agreement`: the share of views that gave the most frequent grid from which on no further views are decoded.
     `select`: a name of `select.vote.METHODS`. `joint`: train one adapter on all tasks first; None does not.
     `program`: search for programs beside; None does not. `written`: let a language model write programs beside; None does not.
-    `ttt`: train and decode at all. `breadth`: on cores that search programs, the share of the device time for which the untrained
-    model's answers come first; the rest of them come in their turn, by their gain per second. `gains`: what the allocator expects of its jobs.
+    `ttt`: train and decode at all. `breadth`: on cores that search programs, the share of the device time for which the
+    untrained model's answers come first; the rest of them come in their turn, by their gain per second. `gains`: what the
+    allocator expects of its jobs.
     """
 
     name: str = "default"

@@ -17,8 +17,8 @@ from solution.arc.task import grid_key
 from solution.driver import searcher
 from solution.driver.searcher import Searcher
 from solution.preset import DEFAULT
-from solution.program.settings import ProgramConfig
 from solution.program.confidence import confidences
+from solution.program.settings import ProgramConfig
 from solution.program.solve import solve
 from solution.schedule.job import Job
 

@@ -2,8 +2,8 @@
 
 In:  the forecast lines of a journal, its results. Out: a section of the report. A journal without such lines has no section.
 
-The driver writes one at the start of its work, without a number solved; more of them, and later ones, are drawn where there are any
-(JSON, in one line):
+The driver writes one at the start of its work, without a number solved; later ones are drawn where there are any. JSON, in one
+line:
     {"kind": "forecast", "elapsed": 31.5, "planned": {"base": 240.0, "ttt": 1300.0},
      "answered": 400, "trained": 40, "solved": 68.2}
 `elapsed`: seconds from process start; `planned`: device-seconds that each stage is still to get until the end of the budget;

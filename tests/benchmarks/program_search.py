@@ -3,8 +3,9 @@
     python -m tests.benchmarks.program_search --set training --tries 20000 --every 6
     python -m tests.benchmarks.program_search --set training,development --tries 3000 --every 6 --fit
 
-One process a core, each task with so many tries. `development`: ARC-AGI-2's training tasks that are in neither set of ARC-AGI-1,
-for work on the search. `--fit` fits `solution.program.confidence` to what was found, and prints how sure and how right answers were.
+One process a core, each task with so many tries. `development`: ARC-AGI-2's training tasks that are in neither set of
+ARC-AGI-1, for work on the search. `--fit` fits `solution.program.confidence` to what was found, and prints how sure and how
+right answers were.
 `--profile` prints where one process spends its time.
 """
 
