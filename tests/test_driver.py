@@ -119,7 +119,7 @@ def test_sigkill_then_resume_ends_with_the_same_answers(three, tmp_path):
     )
     journal = tmp_path / "submission.run" / "journal.jsonl"
     deadline = time.monotonic() + 200
-    while time.monotonic() < deadline and not (journal.exists() and journal.read_bytes().count(b"\n") >= 3):
+    while time.monotonic() < deadline and not (journal.exists() and journal.read_bytes().count(b"\n") >= 4):
         time.sleep(0.02)
     process.send_signal(signal.SIGKILL)
     process.wait()

@@ -10,9 +10,12 @@ from dataclasses import dataclass, field
 import numpy as np
 
 from ..arc.task import MAX_SIDE, Grid, Task, frozen, grid_key
+from .confidence import confidences
 from .explain import Explanation
 from .ways import explanations
 
+SURE = 0.95
+"""Confidence from which the second view is left out."""
 VIEW_COST = 1.0
 """Description length of normalised colours, in operations."""
 
@@ -48,6 +51,8 @@ def solve(task: Task, tries: int, out_of_time: Callable[[], bool] = lambda: Fals
     plain = [np.arange(10, dtype=np.uint8)] * len(orders)
     views = [(plain, 0.0)] + ([(orders, VIEW_COST)] if any((order != plain[0]).any() for order in orders) else [])
     for colours, cost in views:
+        if found and is_sure(ranked(found), len(tests)):
+            break
         inputs = [order[grid] for order, grid in zip(colours, (*(p for p, _ in pairs), *tests))]
         outputs = [order[output] for order, (_, output) in zip(colours, pairs)]
         more, seen = explanations(inputs, outputs, tries // len(views), out_of_time)
@@ -57,6 +62,12 @@ def solve(task: Task, tries: int, out_of_time: Callable[[], bool] = lambda: Fals
             found.append(Explanation(answers, e.cost + cost, f"{e.program}, colours by frequency" if cost else e.program))
         cut |= out_of_time()
     return Solution(ranked(found), nodes, cut)
+
+
+def is_sure(explanations: list[Explanation], tests: int) -> bool:
+    """Whether the best answer to each test input is so likely right that no other view is needed."""
+    known = Solution(explanations)
+    return all(confidences([cost for _, cost in known.ranked_answers(test)])[0] >= SURE for test in range(tests))
 
 
 def normalised(grid: Grid) -> np.ndarray:

@@ -92,7 +92,7 @@ def figure_features(cells: np.ndarray, kind: str, name: str, numbered: dict) -> 
         figures.spread(np.array([numbered.setdefault(any_way(m), len(numbered) % (MOST - 1)) for m in figures.masks]) + 1),
         figures.spread(touching(labels, len(sizes)) + 1),
     )
-    return {f"{name}: {n}": cut(v) for n, v in zip(names, values)}
+    return {f"{name}: {n}": cut(v) for n, v in zip(names, values, strict=True)}
 
 
 def region_features(cells: np.ndarray) -> Maps:

@@ -106,7 +106,7 @@ def panel_features(cells: np.ndarray) -> Maps:
     values.append(spread(panels, (panels.cells != 0).sum((0, 1))[None, None] + 1))
     values.append((panels.rows < 0)[:, None] | (panels.columns < 0)[None, :])
     values.append(spread(panels, main_colours(panels)[:, :, None, None]))
-    return {name: cut(v) for name, v in zip(FEATURES, values)}
+    return {name: cut(v) for name, v in zip(FEATURES, values, strict=True)}
 
 
 def ranks(values: np.ndarray) -> np.ndarray:
@@ -136,4 +136,4 @@ def panel_sources(cells: np.ndarray) -> Maps:
     counts = np.stack([(panels.cells == colour).sum((0, 1)) for colour in range(1, 10)])
     values.append(np.where(counts.max(0) > 0, counts.argmax(0) + 1, 0)[None, None])
     values.append(main_colours(panels)[:, :, None, None])
-    return {name: spread(panels, v).astype(np.uint8) for name, v in zip(SOURCES, values)}
+    return {name: spread(panels, v).astype(np.uint8) for name, v in zip(SOURCES, values, strict=True)}
