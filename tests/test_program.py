@@ -1,5 +1,6 @@
 """Program search: every behaviour once and by cost, explanations that reproduce every demonstration, no look at test outputs."""
 
+import time
 from itertools import product
 
 import numpy as np
@@ -7,6 +8,7 @@ import pytest
 
 from solution.arc.load import public_training
 from solution.arc.task import Pair, Task, as_grid, grid_key
+from solution.driver import searcher
 from solution.program import explain
 from solution.program.explain import Explainer, learn, look_up, paste
 from solution.program.operations import OPERATIONS
@@ -187,3 +189,33 @@ def test_a_cut_search_keeps_what_it_found(training):
 def test_the_type_of_a_list_matters_to_its_signature():
     image = Image(np.ones((1, 1), np.uint8))
     assert signature(IMAGE, (image,)) != signature(LIST, ((image,),))
+
+
+def test_odd_tasks_are_searched_without_a_fault():
+    """Sizes, colours and numbers of pairs at random, and inputs without a colour whose test has one."""
+    rng = np.random.default_rng(11)
+    empty = Task("empty", (Pair(as_grid([[0] * 3] * 3), as_grid([[0] * 2] * 2)),) * 2, (Pair(as_grid([[1, 2], [0, 3]]), None),))
+    tasks = [empty]
+    for number in range(12):
+        colours = int(rng.integers(1, 4))
+        grids = [as_grid(rng.integers(0, colours, rng.integers(1, 6, 2)).tolist()) for _ in range(7)]
+        count = int(rng.integers(1, 4))
+        tasks.append(Task(str(number), tuple(Pair(*grids[2 * i : 2 * i + 2]) for i in range(count)), (Pair(grids[6], None),)))
+    for task in tasks:
+        assert all(0 < max(grid.shape) <= 30 for e in solve(task, 100).explanations for grid in e.answers)
+
+
+def test_a_search_asks_the_clock_often_enough():
+    """In CPU seconds, on a large task of four demonstrations of 30 x 30, less than what a search is waited for."""
+    gaps, last = [], [time.process_time()]
+
+    def asked() -> bool:
+        now = time.process_time()
+        gaps.append(now - last[0])
+        last[0] = now
+        return False
+
+    solve(public_training()[0].tasks["3631a71a"], 2000)  # compiles
+    last[0] = time.process_time()
+    solve(public_training()[0].tasks["3631a71a"], 2000, asked)
+    assert max(gaps) < searcher.GRACE

@@ -8,6 +8,7 @@ import logging
 import math
 import multiprocessing
 import os
+import tempfile
 import time
 from collections.abc import Callable
 
@@ -24,6 +25,8 @@ MOST_ANSWERS = 4
 """Different answers of programs that a test input gets as candidates."""
 SURE = 0.6
 """A task counts as explained where the best answer to each of its test inputs is at least so likely right."""
+DAMAGED_CACHE = ("UnpicklingError", "EOFError")
+"""How the errors begin of a search that cannot read the compiled loops on disk; the next process compiles them anew elsewhere."""
 GRACE = 5.0
 """Seconds after its time at which a search that does not answer is killed."""
 log = logging.getLogger("solution")
@@ -53,6 +56,9 @@ class Searcher:
             self.close()
             raise RuntimeError("the search process died") from error
         if isinstance(found, Exception):
+            if str(found).startswith(DAMAGED_CACHE):
+                self.close()
+                os.environ["NUMBA_CACHE_DIR"] = tempfile.mkdtemp(prefix="arc-loops-")
             raise found
         tests, cut, counts, fault = found
         if fault:
@@ -83,20 +89,27 @@ class Searcher:
         self._pipe, theirs = context.Pipe()
         self._stop = context.Event()
         self._child = context.Process(target=serve, args=(theirs, self._stop), daemon=True)
+        before = os.environ.get("OMP_NUM_THREADS")
+        os.environ["OMP_NUM_THREADS"] = "1"  # read when the child imports numpy, before any code of ours runs there
         self._child.start()
+        if before is None:
+            del os.environ["OMP_NUM_THREADS"]
+        else:
+            os.environ["OMP_NUM_THREADS"] = before
         theirs.close()
 
     def close(self) -> None:
         """End the child process."""
         if self._child is not None:
             self._child.kill()
+            self._child.join(1.0)
+            self._pipe.close()
             self._child = None
 
 
 def serve(pipe, stop) -> None:
     """The child: answers (stage, task, tries or configuration and seed) with answers and costs a test input, whether it was cut,
     counts for the summary, and a fault that is to be told once."""
-    os.environ["OMP_NUM_THREADS"] = "1"
     parent, writer = os.getppid(), Writer()
 
     def out_of_time() -> bool:

@@ -21,6 +21,8 @@ NOWHERE = (-MAX_SIDE, -MAX_SIDE)
 """The place of an image that has only a size."""
 COMBINED_COST = 1.0
 """Description length of an operation on two images, in operations."""
+PAIRS_PER_CHECK = 256
+"""Pairs after which the clock is asked."""
 
 
 @dataclass(frozen=True, eq=False, slots=True)
@@ -182,9 +184,15 @@ def combine(pairing: Pairing, first: tuple[Image, ...], second: tuple[Image, ...
 
 
 def combinations(
-    nodes: Iterable[Node], shapes: list[Shape], sizes: list[SizeRule], most: int, pairings: tuple[Pairing, ...] = PAIRINGS
+    nodes: Iterable[Node],
+    shapes: list[Shape],
+    sizes: list[SizeRule],
+    most: int,
+    pairings: tuple[Pairing, ...] = PAIRINGS,
+    out_of_time: Callable[[], bool] = lambda: False,
 ) -> Iterator[Combined]:
-    """Pairs of image nodes combined, by cost: those whose results have `shapes` on the demonstrations; `most` pairs are tried.
+    """Pairs of image nodes combined, by cost: those whose results have `shapes` on the demonstrations; `most` pairs are tried, or
+    as many as the clock allows.
 
     `sizes`: rules for the size of every output; where no node has that size, an empty image is one more. Shapes are compared
     for groups of nodes of the same shapes, before any result is computed.
@@ -209,7 +217,9 @@ def combinations(
         for (a, group), (b, other) in product(groups[first].items(), groups[second].items())
         if all(kind.shape(*pair) == shape for pair, shape in zip(zip(a, b), shapes))
     ]
-    for cost, first, second, kind in cheapest_pairs(fitting, most):
+    for number, (cost, first, second, kind) in enumerate(cheapest_pairs(fitting, most)):
+        if number % PAIRS_PER_CHECK == 0 and out_of_time():
+            return
         values = combine(kind, first.values, second.values)
         if values is None or (mark := signature(IMAGE, values)) in seen:
             continue

@@ -1,4 +1,7 @@
-"""Compilation of inner loops where numba is there; the same functions, slower, where it is not."""
+"""Compilation of inner loops where numba is there; the same functions, slower, where it is not.
+
+Not here: what is left out without it (`cells.rules` then learns from two features instead of three).
+"""
 
 from collections.abc import Callable
 

@@ -5,7 +5,7 @@ description length of how it was made. Every explanation reproduces all demonstr
 Not here: finding nodes (`search`), choosing between explanations (`solve`).
 """
 
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 
 import numpy as np
@@ -36,10 +36,17 @@ class Explanation:
 
 class Explainer:
     """Collects nodes and finds the explanations among them. `outputs`: of the demonstrations, in the order of the inputs.
-    `care`: the cells of each that have to be right, bool; None for all. (Stacks do not know of it.)"""
+    `care`: the cells of each that have to be right, bool; None for all. (Stacks do not know of it.) `out_of_time` ends what takes
+    long; what was found by then counts."""
 
-    def __init__(self, inputs: list[Grid], outputs: list[Grid], care: Sequence[np.ndarray] | None = None):
-        self.inputs, self.outputs = inputs, outputs
+    def __init__(
+        self,
+        inputs: list[Grid],
+        outputs: list[Grid],
+        care: Sequence[np.ndarray] | None = None,
+        out_of_time: Callable[[], bool] = lambda: False,
+    ):
+        self.inputs, self.outputs, self.out_of_time = inputs, outputs, out_of_time
         self.care = np.ones(sum(output.size for output in outputs), bool)
         if care is not None:
             self.care = np.concatenate([cells.ravel() for cells in care])
@@ -90,6 +97,8 @@ class Explainer:
         found = []
         cheapest = sorted(self.fitting, key=lambda f: f[0].cost)
         for base, _ in cheapest[:bases]:
+            if self.out_of_time():
+                break
             grids = [image.cells for image in base.values]
             beside = []
             for node, _ in cheapest:
@@ -99,7 +108,7 @@ class Explainer:
             for name in numbers[0] if numbers else ():
                 shown = [np.full_like(grid, min(own.get(name, 0), MOST)) for grid, own in zip(grids, numbers)]
                 beside.append(Shown(name, NUMBER_COST, shown, False))
-            for rule in cell_rules(grids, self.outputs, beside, self.care):
+            for rule in cell_rules(grids, self.outputs, beside, self.care, self.out_of_time):
                 found.append(Explanation(rule.answers, base.cost + RULE_COST + rule.cost, f"{base} {rule.text}"))
         return found
 
@@ -116,7 +125,7 @@ class Explainer:
             found.append(self._stacked(above))
             return
         depth = len(above)
-        if depth == MOST_LAYERS:
+        if depth == MOST_LAYERS or self.out_of_time():
             return
         usable = [
             (-((layer[0] & missing).bit_count()), layer[2].cost, index)

@@ -77,7 +77,7 @@ def determined(values: list[int], inputs: list[Grid], features: Callable[[Grid],
     """(cost, text, function of an input) for each way to read `values`, a number or colour of each demonstration, off the
     inputs, tests too: a constant; a feature; a feature through a table that explains one value at least twice.
 
-    Each different result on the tests once, the shortest. Not made where a test does not have the feature.
+    Each different result on the tests once, the shortest. A feature that a test does not have says nothing there, but in a table.
     """
     if len(set(values)) == 1:
         yield 0.0, str(values[0]), lambda grid, value=values[0]: value
@@ -138,7 +138,7 @@ def pasted(inputs: list[Grid], outputs: list[Grid]) -> Iterator[Reduction]:
 
 
 def one_colour(inputs: list[Grid], outputs: list[Grid]) -> Iterator[Reduction]:
-    """Outputs of one colour beside empty cells, or of two colours: their form alone."""
+    """Outputs of one colour beside empty cells: their form alone."""
     colours = [set(np.unique(o).tolist()) for o in outputs]
     if any(len(c - {0}) != 1 for c in colours):
         return

@@ -141,7 +141,7 @@ def simple(values: tuple[int, ...], demonstrations: tuple[int, ...], lengths: li
         return
     if first and not length % first and all(v * (length // first) == t for v, t in zip(demonstrations, lengths)):
         yield tuple(v * (length // first) for v in values), 0.5, f"{length // first} x {{}}"
-    if not first % length and all(v == t * (first // length) for v, t in zip(demonstrations, lengths)):
+    if first and not first % length and all(v == t * (first // length) for v, t in zip(demonstrations, lengths)):
         yield tuple(v // (first // length) for v in values), 0.5, f"{{}} / {first // length}"
 
 

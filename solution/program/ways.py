@@ -25,6 +25,8 @@ NODES_FOR_SIZES, NODES_COMBINED = 300, 2000
 """The first image nodes: from which sizes are read off, of which pairs are combined."""
 COMBINED_SHARE, MOST_COMBINED = 5, 10_000
 """Pairs tried: one for so many tries, at most `MOST_COMBINED`."""
+NODES_PER_CHECK = 256
+"""Nodes after which the clock is asked."""
 BASES_REDUCED = 1
 """Images on which rules are learnt for reduced outputs."""
 
@@ -34,7 +36,7 @@ def explanations(
 ) -> tuple[list[Explanation], int]:
     """What explains these outputs, and the number of behaviours seen."""
     colours = {int(c) for grid in (*inputs[: len(outputs)], *outputs) for c in np.unique(grid)} - {0}
-    explainer, mosaics = Explainer(inputs, outputs), Mosaics(outputs)
+    explainer, mosaics = Explainer(inputs, outputs, None, out_of_time), Mosaics(outputs)
     images: list[Node] = []
     found: list[Explanation] = []
     behaviours = 0
@@ -48,7 +50,7 @@ def explanations(
     shapes = [output.shape for output in outputs]
     sizes = size_rules(inputs, shapes, images[:NODES_FOR_SIZES])
     most = min(MOST_COMBINED, tries // COMBINED_SHARE)
-    for node in combinations(images[:NODES_COMBINED], shapes, sizes[:1], most):
+    for node in combinations(images[:NODES_COMBINED], shapes, sizes[:1], most, out_of_time=out_of_time):
         if explanation := explainer.take(node):
             found.append(explanation)
     found += mosaics.explanations() + explainer.stacks()
@@ -59,7 +61,7 @@ def explanations(
     for reduction in reductions(inputs, outputs):
         if out_of_time():
             break
-        found += reduced(inputs, reduction, images)
+        found += reduced(inputs, reduction, images, out_of_time)
     return found, behaviours
 
 
@@ -78,11 +80,13 @@ def on_canvas(explainer: Explainer, sizes: list[SizeRule]) -> list[Explanation]:
     return explainer.cell_rules([numbers_of(grid) for grid in explainer.inputs])
 
 
-def reduced(inputs: list[Grid], reduction: Reduction, images: list[Node]) -> list[Explanation]:
+def reduced(inputs: list[Grid], reduction: Reduction, images: list[Node], out_of_time: Callable[[], bool]) -> list[Explanation]:
     """What explains the outputs that a reduction leaves, taken back to answers of the task."""
-    explainer = Explainer(inputs, list(reduction.outputs), reduction.care)
+    explainer = Explainer(inputs, list(reduction.outputs), reduction.care, out_of_time)
     found = []
-    for node in forms(images) if reduction.masks else images:
+    for number, node in enumerate(forms(images) if reduction.masks else images):
+        if number % NODES_PER_CHECK == 0 and out_of_time():
+            break
         if explanation := explainer.take(node):
             found.append(explanation)
     if reduction.care is None:

@@ -4,9 +4,10 @@ In:  a base image for every input (the input itself, or what a program makes of 
 same sizes. Out: answers with a description length. A rule is a table, values of its features -> source; it must be right on every
 cell of every demonstration, and know all that occurs in the tests. *Grown* rules also look at cells of the output that
 were written before, in one of four reading orders.
-Not here: which features and sources there are (`cell_features`), which programs give the images (`search`).
+Not here: which features and sources there are (`features`), which programs give the images (`search`).
 """
 
+from collections.abc import Callable
 from dataclasses import dataclass
 
 import numpy as np
@@ -78,9 +79,16 @@ def stacked(maps: list[Maps], most: int) -> tuple[list[str], np.ndarray]:
     return names, np.minimum(np.array(rows), VALUES - 1)
 
 
-def cell_rules(bases: list[Grid], outputs: list[Grid], images: list[Shown], care: np.ndarray | None = None) -> list[CellRule]:
+def cell_rules(
+    bases: list[Grid],
+    outputs: list[Grid],
+    images: list[Shown],
+    care: np.ndarray | None = None,
+    out_of_time: Callable[[], bool] = lambda: False,
+) -> list[CellRule]:
     """Rules that make `outputs` of `bases` (demonstrations first), the shortest first. `images` serve as features and as
-    sources. `care`: which cells of the outputs, in a row, have to be right. Without a rule where sizes differ."""
+    sources. `care`: which cells of the outputs, in a row, have to be right. Without a rule where sizes differ. The
+    clock is asked before each reading order."""
     if any(base.shape != output.shape for base, output in zip(bases, outputs)):
         return []
     lesson = prepared(bases, outputs, images, np.ones(sum(o.size for o in outputs), bool) if care is None else care)
@@ -90,7 +98,8 @@ def cell_rules(bases: list[Grid], outputs: list[Grid], images: list[Shown], care
     if not lesson.care.all():
         return found
     for name in READING_ORDERS:
-        found += learn(lesson, name)
+        if not out_of_time():
+            found += learn(lesson, name)
     return sorted(found, key=lambda rule: rule.cost)
 
 

@@ -1,9 +1,7 @@
-"""Objects of a picture: ways to see a grid as objects, and what each object is by itself and among the others.
+"""Objects of a picture: ways to see a grid as objects.
 
-In:  cells and the name of a way to see them. Out: `Scene`s with numbered objects, their `features` (integers a rule can ask
-for) and the colours that each object can borrow (`borrowed_colours`).
-Not here: what is done with objects (`regions`), which rule explains a task (`rules`); operations of the
-enumeration on components (`figures`).
+In:  cells and the name of a way to see them. Out: `Scene`s with numbered objects.
+Not here: what objects are like (`features`), what is done with them (`regions`), which rule explains a task (`rules`).
 """
 
 from collections import Counter

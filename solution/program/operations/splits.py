@@ -2,7 +2,7 @@
 
 In:  an `Image`. Out: a tuple of 1 to 30 `Image`s in reading order of their places, or None where the cut does not apply.
 Every member keeps its place. Concepts: objectness, inside and outside, same and different (ConceptARC).
-Not here: what is done with a list (`lists`).
+Not here: what is done with a list (`choosing`, `laying`, `keeping`, `changing`).
 """
 
 from collections.abc import Iterable

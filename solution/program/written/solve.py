@@ -50,6 +50,8 @@ def solve_by_writing(
     runs: dict[str, Run] = {}  # authors repeat themselves
     votes: list[dict[bytes, tuple[Grid, int]]] = [{} for _ in task.test]
     for source in author.write(task, samples, seed, out_of_time):
+        if out_of_time():
+            break
         found.programs += 1
         if source not in runs:
             runs[source] = sandbox.run(source, inputs)
