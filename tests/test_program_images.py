@@ -1,6 +1,5 @@
 """Operations from image to image: pure, deterministic, well-formed and alive on random images; hand-made examples of each."""
 
-from time import perf_counter
 
 import numpy as np
 import pytest
@@ -360,17 +359,3 @@ def test_figures_equal_a_search():
             found = figures.figures_of(Image(cells), kind)
             assert np.array_equal(found.labels, labels)
             assert np.array_equal(found.sizes, np.bincount(labels.ravel())[1:])
-
-
-def test_speed_is_printed():
-    samples = [made for made in random_images(np.random.default_rng(4)) if made.cells.shape != (MAX_SIDE, MAX_SIDE)][:25]
-    times = []
-    for op in OPERATIONS:
-        taken = []
-        for step in steps([op], (1,)):
-            for sample in samples:
-                start = perf_counter()
-                step(sample)
-                taken.append(perf_counter() - start)
-        times.append((np.mean(taken) * 1e6, op.name))
-    print("\n" + "\n".join(f"{taken:6.1f} us  {name}" for taken, name in sorted(times, reverse=True)[:15]))

@@ -1,7 +1,6 @@
 """The operations that make lists of images and work on lists: laws that all keep, and examples by hand."""
 
 from functools import cache
-from time import perf_counter
 
 import numpy as np
 import pytest
@@ -386,35 +385,3 @@ def test_example(name, constants, before, after):
 
 def test_every_operation_has_an_example():
     assert {name for name, _, _, after in EXAMPLES if after is not None} == set(NAMED)
-
-
-# Speed
-
-
-def test_print_speed(capsys):
-    """Printed, not asserted: the mean time of a step on 10x10 pictures with about four objects."""
-    rng = np.random.default_rng(1)
-    images = []
-    for _ in range(10):
-        grid = scenes.blank(10, 10)
-        for _ in range(4):
-            scenes.place(rng, grid, scenes.painted(scenes.blob(rng, 5), scenes.pick_colour(rng)))
-        images.append(made_image(grid))
-    inputs = {IMAGE: images, LIST: [NAMED["objects"].function(i) for i in images]}
-    times = {}
-    for op in OPERATIONS:
-        constants = [next(steps([op], (1,)))]
-        for step in constants:
-            best = min(_timed(step, inputs[op.takes]) for _ in range(10))
-            times[op.name] = best / len(images) * 1e6
-    with capsys.disabled():
-        slowest = sorted(times.items(), key=lambda item: -item[1])[:15]
-        print(f"\n{len(times)} operations, mean {np.mean(list(times.values())):.1f} us, slowest:")
-        print(", ".join(f"{name} {micros:.0f}" for name, micros in slowest))
-
-
-def _timed(step, values) -> float:
-    start = perf_counter()
-    for value in values:
-        step(value)
-    return perf_counter() - start

@@ -10,9 +10,8 @@ import numpy as np
 from scipy import ndimage
 
 from ..operations.figures import MIXED, ONE, SIDES, figures_of
-from ..vocabulary import Image
 from .figures import figure_features, region_features
-from .maps import AROUND, CORNERS, MOST, Maps, cut, line_colour, rank, shifted, whole
+from .maps import AROUND, CORNERS, MOST, Maps, cut, image_of, line_colour, rank, shifted, whole
 from .panels import panel_features
 
 
@@ -88,7 +87,7 @@ def scene_features(cells: np.ndarray) -> Maps:
     counts = np.bincount(cells.ravel(), minlength=10)
     order = np.zeros(10, np.uint8)
     order[np.argsort(-counts[1:], kind="stable") + 1] = np.arange(1, 10)
-    figures = figures_of(Image(cells), ONE)
+    figures = figures_of(image_of(cells), ONE)
     found = {
         "rank of colour": np.where(counts[cells] > 0, order[cells], 0),
         "cells of colour": counts[cells],
@@ -155,7 +154,7 @@ def colour_features(cells: np.ndarray, given: Maps, palette: tuple[int, ...]) ->
     """How a cell stands to the cells of each colour of `palette`."""
     found = {}
     sides = ("up", "down", "left", "right")
-    figures = figures_of(Image(cells), MIXED)
+    figures = figures_of(image_of(cells), MIXED)
     for colour in palette:
         those = cells == colour
         rows, columns = those.any(1), those.any(0)

@@ -8,8 +8,7 @@ import numpy as np
 from scipy import ndimage
 
 from ..operations.figures import figures_of
-from ..vocabulary import Image
-from .maps import MOST, Maps, cut, empty_regions, rank, whole
+from .maps import MOST, Maps, cut, empty_regions, image_of, rank, whole
 
 
 def any_way(mask: np.ndarray) -> tuple:
@@ -37,7 +36,7 @@ def holes(mask: np.ndarray) -> int:
 
 def figure_features(cells: np.ndarray, kind: str, name: str, numbered: dict) -> Maps:
     """What the figure is like that a cell belongs to, 0 for empty cells. `numbered`: shapes seen before, which grows."""
-    figures = figures_of(Image(cells), kind)
+    figures = figures_of(image_of(cells), kind)
     names = (
         "cells", "rank by cells", "rank by cells from below", "height", "width", "holes", "at the edge", "number alike",
         "square box", "full box", "row in box", "column in box", "row in box from below", "column in box from the right",

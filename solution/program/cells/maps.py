@@ -4,8 +4,12 @@ In:  cells. Out: arrays of their size.
 Not here: which maps rules are learnt from (`sources`, `features`, `figures`).
 """
 
+from functools import lru_cache
+
 import numpy as np
 from scipy import ndimage
+
+from ..vocabulary import Image
 
 MOST = 31
 """Features are cut at this value."""
@@ -18,6 +22,16 @@ AROUND = {
 SIDES, CORNERS = tuple(AROUND)[:4], tuple(AROUND)[4:]
 
 Maps = dict[str, np.ndarray]
+
+
+@lru_cache(64)
+def _image(data: bytes, height: int, width: int) -> Image:
+    return Image(np.frombuffer(data, np.uint8).reshape(height, width).copy())
+
+
+def image_of(cells: np.ndarray) -> Image:
+    """An image of these cells, the same one for equal cells, so that its figures are found once."""
+    return _image(np.ascontiguousarray(cells, np.uint8).tobytes(), *cells.shape)
 
 
 def cut(values: np.ndarray) -> np.ndarray:

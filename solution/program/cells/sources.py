@@ -7,8 +7,7 @@ Not here: what decides between them (`features`, `rules`).
 import numpy as np
 
 from ..operations.figures import MIXED, figures_of
-from ..vocabulary import Image
-from .maps import AROUND, CORNERS, SIDES, Maps, empty_regions, line_colour, nearest, only, seen, shifted, whole
+from .maps import AROUND, CORNERS, SIDES, Maps, empty_regions, image_of, line_colour, nearest, only, seen, shifted, whole
 from .panels import panel_sources
 
 
@@ -31,11 +30,9 @@ def sources(cells: np.ndarray) -> Maps:
         "colour of column": line_colour(cells, 0),
         "nearest colour": nearest(cells),
     }
-    for kind, name in ((MIXED, "figure"),):
-        figures = figures_of(Image(cells), kind)
-        for choice, values in (("largest", np.argmax), ("smallest", np.argmin)):
-            found[f"colour of {choice} {name}"] = whole(cells, figures.colours[values(figures.sizes)] if figures else 0)
-    figures = figures_of(Image(cells), MIXED)
+    figures = figures_of(image_of(cells), MIXED)
+    for choice, values in (("largest", np.argmax), ("smallest", np.argmin)):
+        found[f"colour of {choice} figure"] = whole(cells, figures.colours[values(figures.sizes)] if figures else 0)
     found["rarest colour of figure"] = rarest_of_figure(cells, figures) if figures else whole(cells, 0)
     found["enclosing colour"] = enclosing(cells)
     found["only colour of boxes"] = box_colour(cells)
