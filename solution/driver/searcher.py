@@ -70,7 +70,8 @@ class Searcher:
         ]
         explained = all(chances and chances[0] >= SURE for chances in sure)
         seconds = round(time.monotonic() - start, 4)
-        record = Record(job, self.device, seconds, cut=cut, explained=explained)
+        confidence = min(chances[0] for chances in sure) if all(sure) else None  # of the least sure test input
+        record = Record(job, self.device, seconds, cut=cut, explained=explained, confidence=confidence)
         return Result(record, {name: candidates}, tokens=counts)
 
     def _wait(self, out_of_time: Callable[[], bool]) -> None:

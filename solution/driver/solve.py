@@ -26,7 +26,7 @@ from ..models.dense import DenseLlama
 from ..models.memory import UNLIMITED, MemoryPlan
 from ..preset import Preset
 from ..schedule.job import Job, Record
-from ..select.vote import agreement
+from ..select.vote import agreement, sureness
 from ..ttt.data import build
 from ..ttt.joint import joint_items
 from ..ttt.settings import DataConfig, TrainConfig
@@ -181,16 +181,22 @@ class Solver:
         shares = {
             name: min(agreement(test) * len(test) for test in d.candidates) / job.num_views for name, d in decodings.items()
         }
+        sure = {name: [sureness(test) for test in d.candidates] for name, d in decodings.items()}
         tokens = {
             "prompt": sum(d.prompt_tokens for d in decodings.values()),
             "new": sum(d.new_tokens for d in decodings.values()),
         }
-        ttt = None
+        ttt = loss = None
         if trained is not None:
+            last = trained.losses[-max(1, trained.steps // 4) :]
+            loss = round(sum(last) / len(last), 5) if last else None
             losses = [round(loss, 5) for loss in trained.losses]
             ttt = {"steps": trained.steps, "tokens": trained.tokens, "losses": losses, "ended": trained.ended}
         return Result(
-            Record(job, self.device, 0.0, cut=cut, agreement=shares),
+            Record(
+                job, self.device, 0.0, cut=cut, agreement=shares, loss=loss,
+                log_prob={name: round(min(found), 4) for name, found in sure.items() if None not in found},
+            ),  # fmt: skip
             {name: d.candidates for name, d in decodings.items()},
             {name: d.faults for name, d in decodings.items() if d.faults},
             ttt,

@@ -76,10 +76,10 @@ def open_training_jobs(
         if task in busy:
             continue
         if task not in progress.trained:
-            chance = preset.gains.training(size, task in progress.explained)
+            chance = preset.gains.training(size, progress.shown(task))
             found += [(chance, job) for job in retries(progress, Job("ttt", (task,), 0, preset.first_views))]
         elif progress.rounds[task] < preset.rounds and progress.agreement.get(task, 0.0) < preset.agreement:
-            chance = preset.gains.further_views(size, progress.agreement.get(task, 0.0))
+            chance = preset.gains.further_views(size, progress.shown(task))
             job = Job("views", (task,), progress.next_view[task], preset.more_views)
             found += [(chance, job) for job in retries(progress, job)]
     return found
@@ -101,9 +101,9 @@ def open_program_jobs(
             continue
         number = progress.searched[task]
         if number < rounds:
-            stage, chance = "program", preset.gains.program(size, number)
+            stage, chance = "program", preset.gains.program(size, progress.shown(task))
         elif writes and task not in progress.written:
-            stage, chance, number = "written", preset.gains.program(size, rounds), 0
+            stage, chance, number = "written", preset.gains.program(size, progress.shown(task)), 0
         else:
             continue
         if (stage, task) not in busy:
@@ -216,7 +216,8 @@ def cheap_job(
     if not progress.answered and not any(job.stage == "base" for job in running):
         return answer
     gains = preset.gains
-    found = gains.program(cost.sizes[search.tasks[0]], 0)
+    (task,) = search.tasks
+    found = gains.program(cost.sizes[task], progress.shown(task))
     return best([(gains.cheap * len(answer.tasks), answer), (found, search)], cost, device)
 
 

@@ -8,7 +8,7 @@ Not here: what a job costs (`cost`), which job is taken (`allocate`).
 
 from dataclasses import dataclass
 
-from .job import TaskSize
+from .job import Shown, TaskSize
 
 
 @dataclass(frozen=True)
@@ -37,14 +37,19 @@ class Gains:
         odds = chance / (1 - chance) * (size.prompt_tokens / size.num_tests / 1000) ** self.slope
         return odds / (1 + odds)
 
-    def training(self, size: TaskSize, explained: bool) -> float:
-        """That training solves a task."""
-        return self.at(self.trained, size) * (self.explained if explained else 1.0)
+    def right(self, size: TaskSize, shown: Shown) -> float:
+        """That the task's answers are right as they stand."""
+        neural = self.at(self.trained, size) if shown.views else self.cheap if shown.answered else 0.0
+        return 1 - (1 - neural) * (1 - (shown.confidence or 0.0))
 
-    def further_views(self, size: TaskSize, agreement: float) -> float:
-        """That a round of further views solves a task whose votes agreed so far."""
-        return self.views * self.at(self.trained, size) * (1 - agreement)
+    def training(self, size: TaskSize, shown: Shown) -> float:
+        """That training, or the rest of it, solves a task that was not solved before."""
+        return self.at(self.trained, size) * (self.explained if shown.explained else 1.0)
 
-    def program(self, size: TaskSize, number: int) -> float:
-        """That round `number` of program search solves a task."""
-        return self.at(self.programs[min(number, len(self.programs) - 1)], size)
+    def further_views(self, size: TaskSize, shown: Shown) -> float:
+        """That a round of further views solves a task that was not solved before."""
+        return self.views * self.at(self.trained, size) * (1 - (shown.agreement or 0.0))
+
+    def program(self, size: TaskSize, shown: Shown) -> float:
+        """That the next round of program search solves a task, or programs that are written once all rounds are done."""
+        return self.at(self.programs[min(shown.searched, len(self.programs) - 1)], size)

@@ -54,9 +54,11 @@ class TaskSize:
 class Record:
     """A job that ended: on which device, in how many seconds, over how many tokens, and with what.
 
-    `agreement`: task -> share of the job's views that gave the most frequent grid, for its least sure test input. `explained`:
-    programs fit every demonstration, and their answers are likely right. `ok` is False for a failure, `cut` True where the
-    clock stopped it: a cut job's candidates count, but the job may be done again.
+    `agreement`: task -> share of the job's views that gave the most frequent grid, for its least sure test input. `log_prob`:
+    task -> mean log-probability that the model gave that grid. `loss`: of the training's last quarter, nats a token.
+    `explained`: programs fit every demonstration, and their answers are likely right; `confidence`: how likely, None where none
+    fit. `ok` is False for a failure, `cut` True where the clock stopped it: a cut job's candidates count, but the job may be done
+    again.
     """
 
     job: Job
@@ -66,6 +68,29 @@ class Record:
     cut: bool = False
     explained: bool = False
     agreement: dict[str, float] = field(default_factory=dict)
+    log_prob: dict[str, float] = field(default_factory=dict)
+    loss: float | None = None
+    confidence: float | None = None
+
+
+@dataclass(frozen=True)
+class Shown:
+    """What the journal shows of one task, for the gain model; None is what was not measured, or where nothing was found.
+
+    `answered`: its cheap answer is there; `untrained`: the log-probability of that. `views`: decoded by the trained model, 0
+    before; `agreement`, `log_prob`: of those, as in `Record`; `loss`: of its training. `searched`: rounds of program search;
+    `explained`, `confidence`: what they found.
+    """
+
+    answered: bool = False
+    untrained: float | None = None
+    views: int = 0
+    agreement: float | None = None
+    log_prob: float | None = None
+    loss: float | None = None
+    searched: int = 0
+    explained: bool = False
+    confidence: float | None = None
 
 
 class Progress:
@@ -80,7 +105,11 @@ class Progress:
         self.joint = False  # the joint adapter is trained, or given up
         self.next_view: dict[str, int] = defaultdict(int)
         self.rounds: Counter = Counter()
-        self.agreement: dict[str, float] = {}
+        self.agreement: dict[str, float] = {}  # of the trained model's views
+        self.log_prob: dict[str, float] = {}
+        self.untrained: dict[str, float] = {}  # log-probabilities of cheap answers
+        self.loss: dict[str, float] = {}
+        self.confidence: dict[str, float] = {}
         self.failures: dict[tuple, int] = {}  # (stage, tasks, first view) -> attempts that failed
         self.seconds: Counter = Counter()  # stage -> device-seconds, but for those of workers that only search
 
@@ -98,6 +127,9 @@ class Progress:
             return
         if record.explained:
             self.explained |= set(job.tasks)
+        if record.confidence is not None:
+            (task,) = job.tasks
+            self.confidence[task] = max(record.confidence, self.confidence.get(task, 0.0))
         if record.cut:
             return
         if job.stage == "program":
@@ -106,13 +138,25 @@ class Progress:
         if job.stage == "written":
             self.written |= set(job.tasks)
             return
-        self.agreement |= record.agreement
         if job.stage == "base":
             self.answered |= set(job.tasks)
+            self.untrained |= record.log_prob
             return
+        self.agreement |= record.agreement
+        self.log_prob |= record.log_prob
         (task,) = job.tasks
+        if record.loss is not None:
+            self.loss[task] = record.loss
         if job.stage == "ttt":
             self.trained.add(task)
         else:
             self.rounds[task] += 1
         self.next_view[task] = max(self.next_view[task], job.first_view + job.num_views)
+
+    def shown(self, task: str) -> Shown:
+        """What is known of one task."""
+        return Shown(
+            task in self.answered, self.untrained.get(task), self.next_view.get(task, 0), self.agreement.get(task),
+            self.log_prob.get(task), self.loss.get(task), self.searched.get(task, 0), task in self.explained,
+            self.confidence.get(task),
+        )  # fmt: skip

@@ -81,6 +81,14 @@ def agreement(candidates: Sequence[Candidate]) -> float:
     return max(counts.values()) / len(candidates) if counts else 0.0
 
 
+def sureness(candidates: Sequence[Candidate]) -> float | None:
+    """The mean log-probability that the views gave the most frequent grid (of several, the surest); None without candidates."""
+    found: dict[bytes, list[float]] = {}
+    for c in candidates:
+        found.setdefault(grid_key(c.grid), []).append(c.log_prob)
+    return max(((len(probs), math.fsum(probs) / len(probs)) for probs in found.values()), default=(0, None))[1]
+
+
 def line_majority(group: Sequence[Grid], everyone: Sequence[Grid], by_column: bool) -> Grid:
     """The grid whose every row (or column) is the most frequent one at its place in `group` (not empty).
 
