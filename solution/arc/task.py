@@ -60,7 +60,7 @@ def grid_key(grid: Grid) -> bytes:
 
 def to_rows(grid: Grid) -> list[list[int]]:
     """The grid as nested lists of plain Python ints, as JSON wants it."""
-    return [[int(v) for v in row] for row in grid]
+    return grid.tolist()
 
 
 @dataclass(frozen=True, eq=False)
