@@ -16,6 +16,8 @@ class Preset:
     `base`: how the breadth pass shows a task, one identity view before any training. `first_views`: views decoded right
     after TTT. `more_views`, `rounds`: views added per round, and rounds at most, where the votes disagree.
     `agreement`: the share of views that gave the most frequent grid from which on no further views are decoded.
+    `slices`: jobs that a task's training is done in, of as many steps each, the last with the first views; between them its
+    device may do something else, or another go on with it. Each stores the optimiser's state: 1 for adapters of a gigabyte.
     `select`: a name of `select.vote.METHODS`. `joint`: train one adapter on all tasks first; None does not.
     `program`: search for programs beside; None does not. `written`: let a language model write programs beside; None does not.
     `ttt`: train and decode at all. `breadth`: on cores that search programs, the share of the device time for which the
@@ -33,6 +35,7 @@ class Preset:
     more_views: int = 8
     rounds: int = 1
     agreement: float = 0.75
+    slices: int = 4
     select: str = "hierarchical"
     joint: JointConfig | None = None
     program: ProgramConfig | None = field(default_factory=ProgramConfig)
@@ -55,6 +58,7 @@ PAPER = Preset(
     decode=DecodeConfig(demonstrations="leave_one_out", permute_colours=False),
     first_views=16,
     rounds=0,
+    slices=1,
     program=None,
 )
 
@@ -68,6 +72,7 @@ ARCHITECTS = Preset(
     decode=DecodeConfig(keep_zero=False),
     first_views=16,
     rounds=0,
+    slices=1,
     select="product_of_experts",
 )  # fmt: skip
 

@@ -33,6 +33,7 @@ def random_trace(count=40, seed=0):
             size, base=item / 4000 * rng.uniform(0.5, 2), train=item / 100 * rng.uniform(0.3, 3), view=item / 1000,
             search=tuple(rng.uniform(0.5, 3) * 5**k for k in ROUNDS), base_right=0.05, views_right=(level / 2, level),
             explains=tuple(0.2 / 2**k for k in ROUNDS), explained_right=0.9,
+            search_right=(0.1, 0.15),
         )  # fmt: skip
     return Trace("random", tasks, DEFAULT.train.steps, (((0.2,), (0.5,)), ((0.9,), (0.6,), (1.0,))))
 
@@ -116,7 +117,8 @@ def test_time_is_conserved_and_no_task_done_twice(policy, seconds):
         assert mine or device.name == "search:0"
         assert all(0 <= p.start <= p.end <= min(seconds, device.dies_at) for p in mine)
         assert all(a.end <= b.start for a, b in zip(mine, mine[1:]))
-    done = Counter((p.job.stage, name, p.job.first_view) for p in run.slices if not p.cut and not p.lost for name in p.job.tasks)
+    whole = [p.job for p in run.slices if not p.cut and not p.lost]
+    done = Counter((job.stage, name, job.first_view, job.first_step) for job in whole for name in job.tasks)
     assert max(done.values(), default=1) == 1
     assert sum(run.seconds_by_stage.values()) + run.idle == pytest.approx(3 * seconds + seconds / 3) and run.idle >= -1e-6
     times = [time for time, _ in run.curve]
@@ -149,7 +151,10 @@ def seconds_of(job, trace, factors):
         return sum(trace.tasks[name].base * factors[name][0] for name in job.tasks)
     if job.stage == "program":
         return task.search[job.first_view] * search
-    return (task.train * train if job.stage == "ttt" else 0.0) + job.num_views * task.view * view
+    if job.num_steps:
+        return task.train * train * job.num_steps / DEFAULT.train.steps
+    share = 1 - job.first_step / DEFAULT.train.steps if job.stage == "ttt" else 0.0
+    return share * task.train * train + job.num_views * task.view * view
 
 
 def test_a_job_takes_its_cost_times_its_noise_over_its_devices_speed():
@@ -158,6 +163,69 @@ def test_a_job_takes_its_cost_times_its_noise_over_its_devices_speed():
     for piece in run.slices:
         assert piece.end - piece.start == pytest.approx(seconds_of(piece.job, trace, noise.factors(trace)) / 2)
     assert {piece.job.stage for piece in run.slices} == {"base", "program", "ttt", "views"}
+
+
+@pytest.mark.parametrize("seconds", [60, 500, 1e6])
+def test_slices_of_a_training_add_up_and_end_in_its_decoding(seconds):
+    """Steps follow each other without a gap; whatever runs at once, each task's training does once; none is left parked that
+    would have fitted."""
+    for slices in (1, 2, 4, 5, 64):
+        preset = replace(DEFAULT, slices=slices)
+        trace, noise = random_trace(seed=slices).draw(1), Noise(1, 0.4)
+        machine = [Device("cpu:0", 2), Device("cuda:0", 0.2), Device("cuda:1", dies_at=seconds / 2)]
+        run = replay(trace, preset, machine, seconds, noise=noise, guess=500)
+        trainings = {}
+        for piece in run.slices:
+            if piece.job.stage == "ttt" and not piece.lost:
+                trainings.setdefault(piece.job.tasks[0], []).append(piece)
+        finished = 0
+        for pieces in trainings.values():
+            whole = [p for p in pieces if not p.cut]
+            steps = [(p.job.first_step, p.job.first_step + p.job.num_steps) for p in whole]
+            assert not steps or steps[0][0] == 0 and all(a == b for (_, a), (b, _) in zip(steps, steps[1:]))
+            assert all(p.job.num_steps in (0, -(-DEFAULT.train.steps // slices)) for p in pieces) and len(whole) <= slices
+            assert all(a.end <= b.start for a, b in zip(pieces, pieces[1:]))
+            finished += any(p.job.num_steps == 0 for p in whole)
+        assert finished == len(run.reached["ttt"]) and (finished == len(trainings) == 40 or seconds < 1e6)
+        assert all(p.job.num_steps == 0 for p in run.slices) == (slices == 1 or not trainings)
+
+
+def test_a_device_that_dies_loses_no_more_than_a_slice():
+    ends = {}
+    for slices in (1, 4):
+        machine = [Device("cuda:0", 0.1), Device("cuda:1", 2, dies_at=35)]
+        run = replay(small_trace((80, 1)), replace(PLAIN_VIEWS, slices=slices), machine, 1e5, guess=10)
+        done = [p.device for p in run.slices if p.job.stage == "ttt" and not p.lost]
+        assert run.solved == 1 and done == ([0] if slices == 1 else [1, 1, 1, 0])
+        ends[slices] = run.makespan
+    assert ends[4] == pytest.approx(35 + (20 + 2) / 0.1) and ends[1] == pytest.approx(35 + (80 + 2) / 0.1)
+
+
+def test_what_a_slow_device_began_a_fast_one_goes_on_with():
+    """The slow device's training is longer than all other work; the fast one takes it up when it has nothing else."""
+    trace, ends = small_trace((10, 0.1), (100, 0.1)), {}
+    for slices in (1, 4):
+        run = replay(trace, replace(PLAIN_VIEWS, slices=slices), [Device("cuda:0", 0.1), Device("cuda:1")], 1e4, guess=100)
+        ends[slices] = run.makespan
+        used = {p.device for p in run.slices if p.job.stage == "ttt" and p.job.tasks == ("b",)}
+        assert run.solved == 2 and (len(used) == 1 or slices == 4)
+    assert ends[4] <= ends[1]
+
+
+@pytest.mark.parametrize("names", MACHINES)
+def test_the_index_knows_of_trainings_that_were_begun(names):
+    """Where slices are many, trace and guess are far apart, and a device dies."""
+    rng = random.Random(len(names))
+    for seed, (slices, seconds) in enumerate([(2, 300), (8, 1500), (64, 200), (4, 1e6)]):
+        preset = replace(DEFAULT, slices=slices)
+        machine = [Device(name, rng.uniform(0.3, 2), slow_from=seconds * rng.random(), slow_by=5) for name in names]
+        machine[-1] = replace(machine[-1], dies_at=seconds * rng.random() if len(names) > 1 else float("inf"))
+        guess = rng.choice([100, 5000])
+        plain, indexed = (
+            replay(random_trace(25, seed), preset, machine, seconds, policy, Noise(seed, 0.8), guess=guess)
+            for policy in (plain_allocator, allocator)
+        )
+        assert plain == indexed and plain.slices
 
 
 @pytest.mark.parametrize("job", [Job("base", ("a", "b")), Job("program", ("a",), 0, 0), Job("views", ("a",), 0, 2)])
@@ -171,6 +239,16 @@ def test_what_the_deadline_cuts_brings_nothing(job):
         world.finished(record, end)
         assert (end, record.seconds, record.cut) == (pytest.approx(10 + run_for), pytest.approx(run_for), not right)
         assert world.curve[-1][1] == right and record.explained == (job.stage == "program" and right == 1)
+
+
+def test_programs_count_where_they_explain_nothing():
+    mine = dict(search=(4.0, 20.0), explains=(0.0, 1.0), search_right=(1.0,), explained_right=0.0)
+    trace = small_trace((800, 2), base=2)
+    trace = replace(trace, tasks={name: replace(task, **mine) for name, task in trace.tasks.items()})
+    preset = replace(DEFAULT, program=replace(DEFAULT.program, tries=(1, 2)))
+    run = replay(trace, preset, [Device("search:0")], 100)
+    assert run.curve == ((0.0, 0.0), (4.0, 1.0), (24.0, 0.0))  # the second round's, which explain it, are wrong
+    assert trace.least_seconds("a", preset) == 4 and trace.certain
 
 
 def test_nobody_beats_the_clairvoyant():
@@ -242,7 +320,7 @@ def test_more_steps_take_longer():
 
 def test_a_device_that_dies_loses_its_job_which_another_does():
     machine = [Device("cuda:0", dies_at=5), Device("cuda:1")]
-    run = replay(small_trace((8, 1), (8, 1)), PLAIN_VIEWS, machine, 100)
+    run = replay(small_trace((8, 1), (8, 1)), replace(PLAIN_VIEWS, slices=1), machine, 100)
     (lost,) = [p for p in run.slices if p.lost]
     assert (lost.device, lost.end) == (0, 5) and all(p.device == 1 for p in run.slices if p.start >= 5)
     assert run.solved == 2 and run.reached["ttt"][-1] == pytest.approx(20.5, abs=0.6)

@@ -8,8 +8,8 @@ import pytest
 
 from solution.preset import DEFAULT, PRESETS
 from solution.program.settings import ProgramConfig
-from solution.schedule.allocate import base_jobs, due_seconds, exhausted, next_job
-from solution.schedule.cost import FIRST_GUESS, CostModel, family, kind
+from solution.schedule.allocate import base_jobs, cut_training, due_seconds, exhausted, next_job, next_slice
+from solution.schedule.cost import FIRST_GUESS, CostModel, decode_work, family, kind, planned_steps, train_work
 from solution.schedule.job import MAX_ATTEMPTS, STAGES, Job, Progress, Record, TaskSize
 from solution.schedule.plan import planned_run, starved
 
@@ -169,6 +169,102 @@ def test_cut_jobs_count_as_not_done():
     assert progress.trained == {"t00"} and progress.next_view["t00"] == 8
 
 
+def test_slices_of_a_training_add_up_to_its_work_and_to_its_seconds():
+    rng = random.Random(0)
+    for name in ("default", "test", "paper", "joint", "no-ttt", "shared-adapter"):
+        preset = replace(PRESETS[name], slices=rng.choice([2, 3, 4, 7, 100]))
+        cost = CostModel(sizes(), preset)
+        for task, size in sizes().items():
+            whole, cuts = Job("ttt", (task,), 0, preset.first_views), []
+            while (piece := next_slice(replace(whole, first_step=sum(cuts)), cost, "cpu:0", 1e12)).num_steps:
+                cuts.append(piece.num_steps)
+            assert len(cuts) < preset.slices and (planned_steps(size, preset) > 0 or not cuts)
+            pieces = [replace(whole, first_step=sum(cuts[:i]), num_steps=num) for i, num in enumerate([*cuts, 0])]
+            assert sum(map(cost.work, pieces)) == pytest.approx(cost.work(whole))
+            for job in pieces:  # on a device that trains three times as fast as it decodes
+                seconds = cost.work(job) / 300 if job.num_steps else (train_work(size, preset, job.first_step) / 3 +
+                    decode_work(size, job.num_views, preset.decode.max_prompt_tokens)) / 100  # fmt: skip
+                cost.observe(job, "cpu:0", seconds)
+            rest = [cost.seconds(replace(job, num_steps=0), "cpu:0") for job in pieces]
+            assert rest == sorted(rest, reverse=True) and rest[-1] > 0
+            for before, after, job in zip(rest, rest[1:], pieces):
+                assert before == pytest.approx(cost.seconds(job, "cpu:0") + after, rel=0.1)
+
+
+def test_a_slice_counts_as_evidence_by_its_share():
+    whole, sliced = CostModel(sizes(), DEFAULT), CostModel(sizes(), DEFAULT)
+    for task in list(sizes())[:20]:
+        job = Job("ttt", (task,), 0, 8)
+        whole.observe(job, "a", whole.work(job) / 700)
+        for piece in [replace(job, first_step=8 * k, num_steps=8 if k < 3 else 0) for k in range(4)]:
+            sliced.observe(piece, "a", sliced.work(piece) / 700)
+    assert sliced.speed("a", "ttt") == pytest.approx(700) == whole.speed("a", "ttt")
+    assert sliced.margin("a", "ttt") == pytest.approx(whole.margin("a", "ttt"))
+    assert sliced.speed("a", "slice") == pytest.approx(700)
+
+
+def test_a_training_begun_is_known_by_its_attempt_and_its_end():
+    job, records = Job("ttt", ("t00",), 0, 8, 0, 0, 8), []
+    records.append(Record(job, "a", 1.0, loss=0.5))
+    records.append(Record(replace(job, first_step=8), "b", 1.0, loss=0.4))
+    records.append(Record(replace(job, attempt=1), "b", 1.0))
+    for _ in range(6):
+        random.Random(_).shuffle(records)
+        progress = Progress()
+        for record in records:
+            progress.add(record)
+        assert progress.steps == {("t00", 0): 16, ("t00", 1): 8} and not progress.trained
+    progress.add(Record(replace(job, first_step=16), "a", 1.0, ok=False))
+    cost = CostModel({"t00": sizes()["t00"]}, replace(DEFAULT, program=None))
+    progress.answered.add("t00")
+    again = next_job(progress, cost, cost.preset, set(), "a", 1e9)
+    assert (again.attempt, again.first_step, again.num_steps) == (1, 8, 8)
+    progress.add(Record(again, "a", 1.0, steps=DEFAULT.train.steps))  # its loss was flat
+    last = next_job(progress, cost, cost.preset, set(), "a", 1e9)
+    assert (last.first_step, last.num_steps) == (DEFAULT.train.steps, 0)
+    decode = decode_work(sizes()["t00"], 8, DEFAULT.decode.max_prompt_tokens)
+    assert cost.work(last) == pytest.approx(decode) and cost.seconds(last, "a") > 0
+    progress.add(Record(replace(last, num_steps=0), "a", 1.0, agreement={"t00": 1.0}))
+    assert progress.trained == {"t00"} and exhausted(progress, cost.sizes, cost.preset)
+
+
+def test_a_training_begun_is_left_to_its_device_unless_another_is_much_faster_or_it_is_gone():
+    some = {"t00": sizes()["t00"]}
+    cost, progress = CostModel(some, replace(DEFAULT, program=None)), Progress()
+    progress.answered.add("t00")
+    slow = next_job(progress, cost, cost.preset, set(), "slow", 1e9, ("slow", "fast"))
+    whole = replace(slow, num_steps=0)
+    for device, speed in (("slow", 100), ("fast", 1000), ("alike", 110)):
+        cost.observe(whole, device, cost.work(whole) / speed)
+    progress.add(Record(slow, "slow", cost.work(slow) / 100))
+
+    def goes_on(device, devices):
+        job = next_job(progress, cost, cost.preset, set(), device, 1e9, devices)
+        return job is not None and job.first_step == slow.num_steps
+
+    assert goes_on("slow", ("slow", "fast", "alike")) and goes_on("fast", ("slow", "fast", "alike"))
+    assert not goes_on("alike", ("slow", "fast", "alike")) and goes_on("alike", ("fast", "alike"))
+    progress.parked_by["t00"] = "fast"
+    assert not goes_on("slow", ("slow", "fast")) and goes_on("slow", ("slow", "alike"))
+
+
+def test_the_clock_cuts_a_training_that_was_begun_rather_than_a_new_one():
+    """And little time is left in one piece."""
+    cost, progress = CostModel(sizes(), replace(DEFAULT, program=None, slices=4)), Progress()
+    progress.answered |= set(sizes())
+    biggest = max((Job("ttt", (task,), 0, 8) for task in sizes()), key=cost.work)
+    seconds = cost.seconds(biggest, "a")
+    assert next_slice(biggest, cost, "a", 3 * seconds).num_steps == 8
+    assert next_slice(biggest, cost, "a", 2 * seconds).num_steps == 0
+    progress.add(Record(replace(biggest, num_steps=8), "a", seconds / 4))
+    rest = replace(biggest, first_step=8)
+    left = cost.decode_seconds(rest, "a") + 0.5 * cost.seconds(rest, "a")
+    smallest = min((Job("ttt", (task,), 0, 8) for task in sizes()), key=cost.work)
+    assert cut_training([smallest, rest], cost, "a", left) == rest
+    less = cost.decode_seconds(smallest, "a") + 0.5 * cost.seconds(smallest, "a")
+    assert less < cost.decode_seconds(rest, "a") and cut_training([smallest, rest], cost, "a", less) == smallest
+
+
 def test_planned_shares_add_up_and_follow_the_budget():
     cost = CostModel(sizes(), DEFAULT)
     whole = planned_run(cost, DEFAULT, ["cpu:0", "cpu:1"], 1e9).shares
@@ -293,7 +389,7 @@ def test_the_longest_begins_in_time_where_all_fits_and_never_on_a_slow_device():
     assert limit(30 * seconds, 1e9) == 0  # too early
     cost.observe(longest, "cuda:0", seconds)
     cost.observe(longest, "cuda:1", 5 * seconds)
-    assert limit(5 * seconds, 1e9, "cuda:1") == pytest.approx(seconds)  # a fifth of what it would take there
+    assert limit(5 * seconds, 1e9, "cuda:1") == pytest.approx(1.25 * seconds)  # a quarter of what it would take there
     assert limit(seconds, 1e9) == pytest.approx(seconds)
 
 

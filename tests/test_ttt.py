@@ -1,6 +1,7 @@
 """Test-time training: what D_TTT may hold, and a loop that learns, resets, stops and repeats itself."""
 
 from collections import Counter
+from dataclasses import replace
 
 import numpy as np
 import pytest
@@ -9,13 +10,13 @@ import torch
 from solution.arc.load import public_evaluation
 from solution.arc.task import Pair, Task
 from solution.codec.arc16 import Arc16
-from solution.models.adapted import NonFiniteError
+from solution.models.adapted import AdaptedModel, NonFiniteError
 from solution.ttt.data import build, encode_item, pseudo_tasks
 from solution.ttt.joint import joint_items
 from solution.ttt.settings import DataConfig, JointConfig, TrainConfig
 from solution.ttt.train import batches, collate, is_flat, schedule, train
 
-from .conftest import random_model
+from .conftest import random_model, randomise
 from .test_codec import random_task
 
 CODEC = Arc16("grid")
@@ -152,6 +153,66 @@ def test_deadline_is_asked_before_every_step_and_nothing_to_train_is_no_error():
     assert cut.steps == 2 and cut.ended == "deadline"
     assert train(model, [], DataConfig(), TrainConfig(), seed=0).steps == 0
     assert train(model, items, DataConfig(), TrainConfig(steps=0), seed=0).steps == 0
+
+
+def whole_and_sliced(model, items, config, cuts, other=None, **given):
+    """(result, adapter) of a training in one piece, and of the same parked at each of `cuts`, by two models in turn."""
+    whole = train(model, items, DataConfig(), config, seed=3, **given)
+    adapter = model.adapter()
+    parked, tokens, workers = None, 0, [other or model, model]
+    for count, stop in enumerate([*cuts, None]):
+        randomise(workers[count % 2])  # another task was here in between
+        piece = train(workers[count % 2], items, DataConfig(), config, seed=3, parked=parked, park_at=stop, **given)
+        parked, tokens = piece.parked, tokens + piece.tokens
+        assert piece.losses == whole.losses[: piece.steps] and (piece.parked is None) == (stop is None)
+    assert tokens == whole.tokens and (piece.steps, piece.ended) == (whole.steps, whole.ended)
+    return whole, adapter, workers[len(cuts) % 2].adapter()
+
+
+@pytest.mark.parametrize("kind", ["plain", "bfloat16", "prefix", "joint", "embeddings"])
+@pytest.mark.parametrize("cuts", [[7], [3, 6, 9], [1, 2, 2, 11, 12]])
+def test_a_training_in_slices_is_the_same_to_the_bit(kind, cuts):
+    dtype = torch.bfloat16 if kind == "bfloat16" else torch.float32
+    embeddings = kind == "embeddings"
+    models = [random_model(seed=1, dtype=dtype) for _ in range(2)]
+    if embeddings:
+        models = [AdaptedModel(model.peft_model, CODEC, model.device, dtype, embeddings=True) for model in models]
+    task = random_task(np.random.default_rng(11), 3, 4)
+    items = build(task, DataConfig(), CODEC, 0)
+    config = TrainConfig(steps=12, batch_size=4, learning_rate=2e-2, embedding_learning_rate=1e-3, flat_window=0)
+    given = {"prefixes": {task.id: range(3)}} if kind in ("prefix", "joint") else {}
+    if kind == "joint":
+        train(models[0], items, DataConfig(), replace(config, steps=2), seed=0, **given)
+        given["start"] = models[0].adapter()
+    _, adapter, sliced = whole_and_sliced(models[0], items, config, cuts, models[1], **given)
+    assert adapter.keys() == sliced.keys() and all(torch.equal(adapter[name], sliced[name]) for name in adapter)
+    assert ("prefix" in sliced) == (kind in ("prefix", "joint")) and ("embed_tokens" in sliced) == embeddings
+
+
+def test_steps_whose_gradients_overflow_are_left_out_in_slices_alike(monkeypatch):
+    """The scale of float16 gradients and AdamW's count of updates go on with the training."""
+    model, items = setting()
+    model.dtype = torch.float16  # it computes in float32 all the same
+    overflows, clip, steps = [0, 1, 5], torch.nn.utils.clip_grad_norm_, []
+
+    def overflowing(masters, *args):
+        steps.append(len(steps) % 8)
+        return torch.tensor(float("inf")) if steps[-1] in overflows else clip(masters, *args)
+
+    monkeypatch.setattr(torch.nn.utils, "clip_grad_norm_", overflowing)
+    config = TrainConfig(steps=8, batch_size=4, learning_rate=2e-2, flat_window=0)
+    for cuts in ([1], [2, 6], [1, 2, 3, 4, 5, 6, 7]):
+        _, adapter, sliced = whole_and_sliced(model, items, config, cuts)
+        assert all(torch.equal(adapter[name], sliced[name]) for name in adapter)
+
+
+def test_a_training_that_ends_early_in_a_slice_trains_no_more():
+    model, items = setting()
+    config = TrainConfig(steps=20, batch_size=4, learning_rate=0.0, flat_window=3)
+    whole, adapter, sliced = whole_and_sliced(model, items, config, [4, 12])
+    assert whole.ended == "flat" and whole.steps < 12 and all(torch.equal(adapter[name], sliced[name]) for name in adapter)
+    short, _, _ = whole_and_sliced(model, items, replace(config, steps=5, flat_window=0), [4, 12])
+    assert short.ended == "planned" and short.steps == 5
 
 
 def test_joint_items_are_views_of_every_task_that_fits_and_never_show_a_test():

@@ -1,10 +1,12 @@
 """One job on one device: the place where models, ttt and decode meet.
 
-In:  a `Job` and an `AdaptedModel`. Out: a `Result`. The same job gives the same result whenever and beside whatever it runs.
+In:  a `Job` and an `AdaptedModel`. Out: a `Result`. The same job gives the same result whenever and beside whatever it runs; a
+training in slices, by whichever workers, the same as in one piece. Between its slices it is parked on the disk.
 Not here: which job (`schedule`), threads and failures (`worker`).
 """
 
 import hashlib
+import json
 import logging
 import re
 import shutil
@@ -14,7 +16,7 @@ from dataclasses import replace
 from pathlib import Path
 
 import torch
-from safetensors import SafetensorError
+from safetensors import SafetensorError, safe_open
 from safetensors.torch import load_file, save_file
 
 from ..arc.task import Task
@@ -25,24 +27,26 @@ from ..models.adapted import PREFIX, AdaptedModel
 from ..models.dense import DenseLlama
 from ..models.memory import UNLIMITED, MemoryPlan
 from ..preset import Preset
-from ..schedule.job import Job, Record
+from ..schedule.job import MAX_ATTEMPTS, Job, Record
 from ..select.vote import agreement, sureness
 from ..ttt.data import build
 from ..ttt.joint import joint_items
 from ..ttt.settings import DataConfig, TrainConfig
-from ..ttt.train import Trained, train
+from ..ttt.train import Parked, Trained, train
 from .journal import Result
 from .searcher import Searcher
 
 JOINT = "joint-adapter"
 DISK_LEFT = 2**30
-"""Bytes of disk that stored adapters leave free: journal, submission and report need them more."""
+"""Bytes of disk that stored adapters and parked trainings leave free: journal, submission and report need them more."""
+PARKED_TENSORS, PARKED_FIGURES = ("masters", "means", "squares"), ("updates", "losses", "scale", "prefix_rows")
+"""Fields of a `Parked` training, as its file has them."""
 log = logging.getLogger("solution")
 
 
 class Solver:
-    """Does jobs with one model. `adapters` is the folder that trained adapters are kept in between jobs; `memory` limits what is
-    computed at once."""
+    """Does jobs with one model. `adapters` is the folder that trained adapters and parked trainings are kept in between jobs;
+    `memory` limits what is computed at once."""
 
     def __init__(
         self,
@@ -57,12 +61,14 @@ class Solver:
         self.model, self.device, self.tasks, self.seed, self.adapters, self.memory = model, device, tasks, seed, adapters, memory
         self.preset = within_memory(preset, memory)
         self._untrained: DenseLlama | None = None
+        self._parked_here: tuple[Path, Parked] | None = None  # what the job before has parked, and where
         self._searcher = Searcher(device, tasks, preset, seed)
 
     def __call__(self, job: Job, train_time_used: Callable[[], float], out_of_time: Callable[[], bool]) -> Result:
         """Do `job`. Training stops when it has used all of its time (`train_time_used` is its share, 0 to 1 and beyond),
-        decoding when `out_of_time` says so."""
+        decoding when `out_of_time` says so. A slice whose training is so stopped decodes with what was learnt."""
         start = time.monotonic()
+        parked_here, self._parked_here = self._parked_here, None
         if job.stage in ("program", "written"):
             return self._searcher(job, train_time_used, out_of_time)
         if job.stage == "base":
@@ -70,7 +76,7 @@ class Solver:
         elif job.stage == "joint":
             result = self._result(job, {}, self._train_joint(job.attempt, train_time_used))
         else:
-            result = self._task(job, lambda: train_time_used() >= 1, out_of_time)
+            result = self._task(job, lambda: train_time_used() >= 1, out_of_time, parked_here)
         result.record = replace(result.record, seconds=round(time.monotonic() - start, 4))
         return result
 
@@ -81,7 +87,7 @@ class Solver:
         views = [(self.tasks[name], 0, View()) for name in job.tasks]
         return self._result(job, decode_views(self._untrained, self.model.codec, views, config, "base", out_of_time), None)
 
-    def _task(self, job: Job, train_out_of_time, out_of_time) -> Result:
+    def _task(self, job: Job, train_out_of_time, out_of_time, parked_here: tuple[Path, Parked] | None) -> Result:
         (name,) = job.tasks
         task, trained = self.tasks[name], None
         self._untrained = None  # two sets of dense weights may not fit
@@ -89,9 +95,17 @@ class Solver:
             joint = self._joint_adapter(name)
             self.model.reset() if joint is None else self.model.load_adapter(joint)  # None: its training failed
         elif job.stage == "ttt":
-            trained = self._train_task(task, job.attempt, train_out_of_time)
+            try:
+                trained = self._train_task(task, job, train_out_of_time, self._take_up(job, parked_here))
+            except BaseException:
+                if job.attempt + 1 == MAX_ATTEMPTS:
+                    self._forget_parked(name)
+                raise
+            if job.num_steps and trained.ended != "deadline":
+                self._park(job, trained)
+                return self._result(job, {}, trained)
         elif not self._recall(name):  # lost or damaged: training again gives the same adapter
-            trained = self._train_task(task, 0, train_out_of_time)
+            trained = self._train_task(task, Job("ttt", job.tasks), train_out_of_time)
         config = smaller(self.preset.decode, job.attempt)
         numbers = range(job.first_view, job.first_view + job.num_views)
         views = [(task, number, plan_view(task, number, config, self.seed)) for number in numbers]
@@ -100,18 +114,61 @@ class Solver:
         result = self._result(job, decodings, trained)
         if self._per_task:
             self._keep_or_forget(job, result.record)
+        if job.stage == "ttt" and not result.record.cut:
+            self._forget_parked(name)
         return result
 
     @property
     def _per_task(self) -> bool:
         return self.preset.joint is None or self.preset.joint.per_task
 
-    def _train_task(self, task: Task, attempt: int, out_of_time) -> Trained:
-        config, data, kept = smaller_training(self.preset, self.memory, attempt)
+    def _train_task(self, task: Task, job: Job, out_of_time, parked: Parked | None = None) -> Trained:
+        """Train to the end of a "ttt" job; from where it was parked, else from the first step on."""
+        config, data, kept = smaller_training(self.preset, self.memory, job.attempt)
         items = build(task, data, self.model.codec, self.seed) if config.steps else []
-        start = self._joint_adapter(task.id) if self.preset.joint else None
-        prefixes = {task.id: range(self.preset.joint.prefix_tokens)} if start else None
-        return train(self.model, items, data, config, self.seed, out_of_time, start, prefixes=prefixes, kept_tokens=kept)
+        start = self._joint_adapter(task.id) if self.preset.joint and parked is None else None
+        rows = parked.prefix_rows if parked else self.preset.joint.prefix_tokens if start else 0
+        return train(
+            self.model, items, data, config, self.seed, out_of_time, start,
+            prefixes={task.id: range(rows)},
+            kept_tokens=kept,
+            parked=parked,
+            park_at=job.first_step + job.num_steps if job.num_steps else None,
+        )  # fmt: skip
+
+    def _park(self, job: Job, trained: Trained) -> None:
+        """Store a training between two slices. The file that this slice began with stays until the next begins: a process that
+        is killed before the slice is in the journal goes on from it."""
+        steps = self._steps_behind(job, trained)
+        parked = trained.parked
+        path = parked_file(self.adapters, job.tasks[0], job.attempt, steps)
+        tensors = {f"{kind}.{k}": tensor for kind in PARKED_TENSORS for k, tensor in enumerate(getattr(parked, kind))}
+        figures = {name: getattr(parked, name) for name in PARKED_FIGURES}
+        if not self._store(path, tensors, {"figures": json.dumps(figures)}):
+            log.warning("the training of %s could not be parked", job.tasks[0])
+        self._parked_here = path, parked
+
+    def _steps_behind(self, job: Job, trained: Trained) -> int:
+        """Steps that need not be done any more after a slice: where the training ended before the slice's end, the preset's."""
+        return job.first_step + job.num_steps if trained.ended == "parked" else self.preset.train.steps
+
+    def _take_up(self, job: Job, parked_here: tuple[Path, Parked] | None) -> Parked | None:
+        """The state that a job goes on from; None where it begins anew, or where the state is lost or damaged: training again
+        gives the same. Whatever else was parked of the task is of no use any more."""
+        path = parked_file(self.adapters, job.tasks[0], job.attempt, job.first_step)
+        parked = None
+        if job.first_step:
+            parked = parked_here[1] if parked_here and parked_here[0] == path else read_parked(path)
+            if parked is None:
+                log.warning("task %s is trained again: what was parked of it is lost", job.tasks[0])
+        self._forget_parked(job.tasks[0], but=path)
+        return parked
+
+    def _forget_parked(self, name: str, but: Path | None = None) -> None:
+        """Remove the parked trainings of a task, but for one file."""
+        for path in parked_file(self.adapters, name, 0, 0).parent.glob(f"{adapter_file(self.adapters, name).stem}.*.parked"):
+            if path != but:
+                path.unlink(missing_ok=True)
 
     def _joint_adapter(self, name: str) -> dict[str, torch.Tensor] | None:
         """The joint adapter with the task's own rows of the prefix table; None where it was lost or never trained."""
@@ -151,16 +208,19 @@ class Solver:
 
     def _keep(self, name: str) -> bool:
         """Store the adapter as it is now, whole or not at all; without room for it, it will be trained again if needed."""
-        aside = self._kept(name).with_suffix(f".{self.device.replace(':', '-')}.part")
-        tensors = self.model.adapter()
+        return self._store(self._kept(name), self.model.adapter())
+
+    def _store(self, path: Path, tensors: dict[str, torch.Tensor], metadata: dict[str, str] | None = None) -> bool:
+        """Write tensors to the folder of adapters, whole or not at all; False where that fails."""
+        aside = path.with_suffix(f".{self.device.replace(':', '-')}.part")
         try:
             self.adapters.mkdir(parents=True, exist_ok=True)
             if shutil.disk_usage(self.adapters).free < sum(t.nbytes for t in tensors.values()) + DISK_LEFT:
                 raise OSError("the disk is nearly full")
-            save_file(tensors, aside)
-            aside.replace(self._kept(name))
+            save_file(tensors, aside, metadata)
+            aside.replace(path)
         except (OSError, SafetensorError) as error:
-            log.warning("the adapter of %s could not be kept: %s", name, error)
+            log.warning("%s could not be stored: %s", path.name, error)
             return False
         return True
 
@@ -186,15 +246,16 @@ class Solver:
             "prompt": sum(d.prompt_tokens for d in decodings.values()),
             "new": sum(d.new_tokens for d in decodings.values()),
         }
-        ttt = loss = None
+        ttt, loss, steps = None, None, 0
         if trained is not None:
             last = trained.losses[-max(1, trained.steps // 4) :]
             loss = round(sum(last) / len(last), 5) if last else None
             losses = [round(loss, 5) for loss in trained.losses]
+            steps = self._steps_behind(job, trained) if job.num_steps and not cut else 0
             ttt = {"steps": trained.steps, "tokens": trained.tokens, "losses": losses, "ended": trained.ended}
         return Result(
             Record(
-                job, self.device, 0.0, cut=cut, agreement=shares, loss=loss,
+                job, self.device, 0.0, cut=cut, agreement=shares, loss=loss, steps=steps,
                 log_prob={name: round(min(found), 4) for name, found in sure.items() if None not in found},
             ),  # fmt: skip
             {name: d.candidates for name, d in decodings.items()},
@@ -208,6 +269,27 @@ def adapter_file(folder: Path, name: str) -> Path:
     """Where the adapter of a task, or the joint one, is kept."""
     plain = re.fullmatch(r"[0-9A-Za-z_-]{1,64}", name)  # ids are the user's: they may be no file names
     return folder / f"{name if plain else hashlib.sha256(name.encode('utf-8', 'surrogatepass')).hexdigest()}.safetensors"
+
+
+def parked_file(folder: Path, name: str, attempt: int, steps: int) -> Path:
+    """Where a task's training waits, parked in so many steps of an attempt."""
+    return adapter_file(folder, name).with_suffix(f".{attempt}.{steps}.parked")
+
+
+def read_parked(path: Path) -> Parked | None:
+    """A parked training; None where there is none that can be read."""
+    try:
+        with safe_open(path, "pt") as file:
+            found = {name: file.get_tensor(name) for name in file.keys()}
+            figures = json.loads(file.metadata()["figures"])
+        kinds = {kind: [] for kind in PARKED_TENSORS}
+        for k in range(len(found) // len(kinds)):
+            for kind, tensors in kinds.items():
+                tensors.append(found[f"{kind}.{k}"])
+        figures["losses"] = tuple(figures["losses"])
+        return Parked(**{kind: tuple(tensors) for kind, tensors in kinds.items()}, **figures)
+    except (OSError, SafetensorError, KeyError, TypeError, ValueError):
+        return None
 
 
 def can_read_adapter(folder: Path, name: str) -> bool:

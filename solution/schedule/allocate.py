@@ -6,6 +6,8 @@ answer is left to start. A cheap answer is the untrained model's one view; on co
 that, and the model's only on as much of the device time as the preset's `breadth` allows. Then whatever has the greatest
 expected gain per second among the jobs that still fit, the model's cheap answers beyond that share among them. Once all that is
 left fits into the time left, the longest jobs come first as soon as, begun later, they could outlast the rest.
+A training is rated, fitted and added up as what is left of it, through its decoding, and handed out in slices: after each one
+everything is weighed anew, and any device may go on with it.
 Not here: predictions (`cost`), chances (`gain`), the same with less work a decision (`indexed`).
 """
 
@@ -13,7 +15,7 @@ from collections.abc import Callable, Sequence
 from dataclasses import replace
 
 from ..preset import Preset
-from .cost import CostModel, kind
+from .cost import CostModel, kind, planned_steps
 from .job import MAX_ATTEMPTS, Job, Progress, TaskSize
 
 LEAST_SHARE = 0.3
@@ -22,6 +24,12 @@ a budget are worth a training cut short, not nothing."""
 LONGEST_FIRST = 2.0
 """The longest job begins where less than so many times its seconds are left to do on each device: twice, so that those next in
 length begin in time as well."""
+SLICED_ABOVE = 2.0
+"""A training is handed out in slices where so many times the rest of it fits into the time left; else in one piece, so that
+nothing comes between it and its decoding."""
+TAKEN_OVER = 1.25
+"""A device is slow where another is so much faster: that one goes on with trainings that this one has begun, and does the
+longest. Where a device is gone, any goes on with what it began."""
 FIRST_BATCH_TOKENS, BASE_BATCH_TOKENS = 2048, 16384
 
 
@@ -67,7 +75,8 @@ def open_base_jobs(progress: Progress, sizes: dict[str, TaskSize], preset: Prese
 def open_training_jobs(
     progress: Progress, sizes: dict[str, TaskSize], preset: Preset, running: set[Job]
 ) -> list[tuple[float, Job]]:
-    """Every job of the trained model that could be started now, with its expected gain."""
+    """Every job of the trained model that could be started now, with its expected gain; a training that was begun through to its
+    end."""
     if not preset.ttt or (preset.joint and not progress.joint):
         return []
     busy = {task for job in running if job.stage not in ("program", "written") for task in job.tasks}
@@ -77,7 +86,8 @@ def open_training_jobs(
             continue
         if task not in progress.trained:
             chance = preset.gains.training(size, progress.shown(task))
-            found += [(chance, job) for job in retries(progress, Job("ttt", (task,), 0, preset.first_views))]
+            for job in retries(progress, Job("ttt", (task,), 0, preset.first_views)):
+                found.append((chance, replace(job, first_step=progress.steps[task, job.attempt])))
         elif progress.rounds[task] < preset.rounds and progress.agreement.get(task, 0.0) < preset.agreement:
             chance = preset.gains.further_views(size, progress.shown(task))
             job = Job("views", (task,), progress.next_view[task], preset.more_views)
@@ -131,10 +141,28 @@ def next_job(
     Cheap answers come first (`cheap_job`). Where a joint adapter is wanted, one device trains it after the breadth pass, or while
     another device is busy with the pass. Then, of the jobs that fit, one that is due to begin (`due_seconds`), else the greatest
     gain per second; at the very end a training that the clock will cut. Ties are ordered by stage and name, never by chance.
+    Of a training it is the next slice.
     """
+    job = _next_whole_job(progress, cost, preset, running, device, seconds_left, devices)
+    return job and next_slice(job, cost, device, seconds_left)
+
+
+def _next_whole_job(
+    progress: Progress,
+    cost: CostModel,
+    preset: Preset,
+    running: set[Job],
+    device: str,
+    seconds_left: float,
+    devices: Sequence[str],
+) -> Job | None:
+    """`next_job` with trainings in one piece."""
 
     def fits(job: Job) -> bool:
         return cost.margin(device, kind(job)) * cost.seconds(job, device) <= seconds_left
+
+    def may_begin(job: Job) -> bool:
+        return fits(job) and may_go_on(job, progress, cost, device, devices)
 
     programs = open_program_jobs(progress, cost.sizes, preset, running, device)
     whole = [(gain, job) for gain, job in programs if fits(job)]
@@ -155,12 +183,13 @@ def next_job(
     further = [job for _, job in training if job.stage == "views"]
     longest = [max(jobs, key=lambda job: (cost.work(job), job.tasks)) for jobs in (untrained, further) if jobs]
     limit = due_seconds(longest, ahead, after, cost, device, devices, seconds_left)
-    due = [job for _, job in training if fits(job) and cost.seconds(job, device) <= limit]
+    due = [job for _, job in training if limit and may_begin(job) and (job.first_step or cost.seconds(job, device) <= limit)]
     if due:
-        return max(due, key=lambda job: (cost.seconds(job, device), job.stage, job.tasks))
-    whole += [(gain, job) for gain, job in training if fits(job)]
+        return max(due, key=lambda job: (job.first_step > 0, cost.seconds(job, device), job.stage, job.tasks))
+    whole += [(gain, job) for gain, job in training if may_begin(job)]
     whole += [(preset.gains.cheap * len(answer.tasks), answer)] if answer is not None else []
-    return best(whole, cost, device) or cut_training(untrained, cost, device, seconds_left)
+    mine = [job for job in untrained if may_go_on(job, progress, cost, device, devices)]
+    return best(whole, cost, device) or cut_training(mine, cost, device, seconds_left)
 
 
 def next_base_job(base: list[Job], running: set[Job], fits: Callable[[Job], bool]) -> Job | None:
@@ -230,7 +259,7 @@ def due_seconds(
     `longest`: the job of the most work of each kind. `ahead`: seconds of all that is left to start, were this the only device;
     `after`: of further views that may follow. Where that does not fit into the time left, not all will be done, and it matters
     what is. Else the longest is due, with the views that may follow it, where it could outlast the others' even shares
-    (`LONGEST_FIRST`). A slow device takes no job that would outlast the longest on the fastest.
+    (`LONGEST_FIRST`). A slow device begins no job that would much outlast the longest on the fastest (`TAKEN_OVER`).
     """
     speed = cost.speed(device, "ttt")
     speeds = [cost.speed(name, "ttt") for name in devices if not name.startswith("search")] or [speed]
@@ -243,18 +272,37 @@ def due_seconds(
     )
     if LONGEST_FIRST * chain * alike < ahead:
         return 0.0
-    alone = max(cost.seconds(job, device) for job in longest) * speed / max(speeds)
+    alone = max(cost.seconds(job, device) for job in longest) * min(1.0, TAKEN_OVER * speed / max(speeds))
     return max(ahead / alike, alone) * (1 + 1e-9)
 
 
 def cut_training(untrained: Sequence[Job], cost: CostModel, device: str, seconds_left: float) -> Job | None:
-    """The shortest training, where the clock leaves it its least share and the decoding after it."""
-    for _, _, job in sorted((cost.work(job), job.tasks, job) for job in untrained):
-        if LEAST_SHARE * cost.seconds(job, device) > seconds_left:
-            return None
+    """A training that was begun, else the shortest, where the clock leaves it its least share and the decoding after it."""
+    for _, _, _, job in sorted((not job.first_step, cost.work(job), job.tasks, job) for job in untrained):
         if LEAST_SHARE * cost.seconds(job, device) + cost.decode_seconds(job, device) <= seconds_left:
             return job
     return None
+
+
+def may_go_on(job: Job, progress: Progress, cost: CostModel, device: str, devices: Sequence[str]) -> bool:
+    """Whether a device may do a job, as far as that is a training which another one has begun (`TAKEN_OVER`)."""
+    other = progress.parked_by.get(job.tasks[0]) if job.first_step else None
+    if other == device or other not in devices:
+        return True
+    return TAKEN_OVER * cost.seconds(job, device) <= cost.seconds(job, other)
+
+
+def next_slice(job: Job, cost: CostModel, device: str, seconds_left: float) -> Job:
+    """The part of a job that a device does before everything is weighed anew: of a training the next of the preset's slices,
+    unless it is the last one or little more than the rest fits (`SLICED_ABOVE`); any other job whole."""
+    if job.stage != "ttt":
+        return job
+    steps = planned_steps(cost.sizes[job.tasks[0]], cost.preset)
+    num_steps = -(-steps // cost.preset.slices)
+    rest = cost.margin(device, kind(job)) * cost.seconds(job, device)
+    if job.first_step + num_steps >= steps or SLICED_ABOVE * rest > seconds_left:
+        return job
+    return replace(job, num_steps=num_steps)
 
 
 def train_seconds(job: Job, cost: CostModel, preset: Preset, device: str, seconds_left: float) -> float:

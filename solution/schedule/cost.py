@@ -10,6 +10,7 @@ Not here: what a job may bring (`gain`).
 
 import math
 from collections import defaultdict
+from dataclasses import replace
 
 from ..preset import Preset
 from .job import Job, TaskSize
@@ -44,7 +45,9 @@ FIT_DEVIATIONS, CUT_DEVIATIONS = 1.0, 2.33
 
 
 def kind(job: Job) -> str:
-    """What is alike in speed: a stage, and for program search its round."""
+    """What is alike in speed: a stage, for program search its round, and slices of trainings, which decode nothing."""
+    if job.num_steps:
+        return "slice"
     return f"program {job.first_view}" if job.stage == "program" else job.stage
 
 
@@ -65,16 +68,28 @@ def decode_work(size: TaskSize, views: int, max_prompt_tokens: int) -> float:
     return views * (token_passes(prompt, prompt // size.num_tests) + STEP_PASSES * size.answer_tokens)
 
 
-def train_work(size: TaskSize, preset: Preset) -> float:
-    """Token-passes of a task's whole test-time training."""
-    batch = max(1, min(preset.train.batch_size, preset.train.batch_tokens // max(1, size.item_tokens)))
+def items_a_step(size: TaskSize, preset: Preset) -> int:
+    """Sequences of one training step."""
+    return max(1, min(preset.train.batch_size, preset.train.batch_tokens // max(1, size.item_tokens)))
+
+
+def planned_steps(size: TaskSize, preset: Preset) -> int:
+    """Steps of a task's whole test-time training, as far as its size tells; 0 where the preset trains nothing per task."""
+    if preset.joint is not None and not preset.joint.per_task:
+        return 0
     variants = TRANSFORMATIONS[preset.data.transformations] * (1 + preset.data.permutations)
     held_out = size.num_train
     if preset.data.kind == "leave_one_out" and held_out * variants < preset.data.max_items and held_out > 2:
         held_out *= size.num_train  # leave-two-out fills up
-    epochs_end = preset.train.epochs * -(-min(held_out * variants, preset.data.max_items) // batch)
-    steps = min(preset.train.steps, epochs_end)
-    return 3 * steps * batch * token_passes(size.item_tokens, size.item_tokens)
+    epoch = -(-min(held_out * variants, preset.data.max_items) // items_a_step(size, preset))
+    return min(preset.train.steps, preset.train.epochs * epoch)
+
+
+def train_work(size: TaskSize, preset: Preset, first_step: int = 0, num_steps: int = 0) -> float:
+    """Token-passes of a task's test-time training from step `first_step` on, over `num_steps` steps, or with 0 to its end."""
+    steps = planned_steps(size, preset)
+    stop = min(steps, first_step + num_steps) if num_steps else steps
+    return 3 * max(0, stop - first_step) * items_a_step(size, preset) * token_passes(size.item_tokens, size.item_tokens)
 
 
 def joint_work(sizes: dict[str, TaskSize], preset: Preset) -> float:
@@ -95,7 +110,8 @@ class CostModel:
         self._job_work: dict[Job, float] = {}
 
     def work(self, job: Job) -> float:
-        """Token-passes of a job; of a program search and of written programs, seconds by a prior."""
+        """Token-passes of a job, of a slice of a training those of the slice alone; of a program search and of written programs,
+        seconds by a prior."""
         work = self._job_work.get(job)
         if work is None:
             work = self._job_work[job] = self._count(job)
@@ -112,24 +128,29 @@ class CostModel:
         if job.stage == "program":
             tries = self.preset.program.tries[job.first_view]
             return ROUND_SECONDS + TRY_SECONDS * tries * (TRY_TOKENS + size.prompt_tokens) / 100
-        decode = decode_work(size, job.num_views, self.preset.decode.max_prompt_tokens)
-        trains = job.stage == "ttt" and (self.preset.joint is None or self.preset.joint.per_task)
-        return decode + (train_work(size, self.preset) if trains else 0.0)
+        decode = 0.0 if job.num_steps else decode_work(size, job.num_views, self.preset.decode.max_prompt_tokens)
+        return decode + (train_work(size, self.preset, job.first_step, job.num_steps) if job.stage == "ttt" else 0.0)
 
     def views_work(self, job: Job) -> float:
         """Token-passes of all rounds of further views that may follow a "ttt" job."""
         return self.work(Job("views", job.tasks, 0, self.preset.rounds * self.preset.more_views))
 
     def observe(self, job: Job, device: str, seconds: float) -> None:
-        """Take a finished job into account."""
-        work, key, kept = self.work(job), (device, kind(job)), KEPT
+        """Take a finished job into account. A slice counts in proportion; the end of a training as the whole of it, its slices
+        at the device's pace."""
+        whole = replace(job, first_step=0, num_steps=0)
+        if job.first_step and not job.num_steps:
+            job, seconds = whole, seconds + self._begun_seconds(job, device)
+        work, key = self.work(job), (device, kind(job))
         if work <= 0 or seconds <= 0:
             return
+        part = work / self.work(whole)
+        kept = fade = KEPT**part
         if key in self._seconds:
             error = math.log(seconds * self._work[key] / (self._seconds[key] * work))
             surprise = max(SURPRISE, 3 * self.error(*key))
-            self._squares[key] = KEPT * self._squares[key] + error**2
-            self._jobs[key] = KEPT * self._jobs[key] + 1
+            self._squares[key] = fade * self._squares[key] + part * error**2
+            self._jobs[key] = fade * self._jobs[key] + part
             if abs(error) > surprise:
                 kept = 0.5
                 for other in self._seconds:  # half believed of what the device has not done since
@@ -179,8 +200,16 @@ class CostModel:
         return math.exp(FIT_DEVIATIONS * self.error(device, kind))
 
     def seconds(self, job: Job, device: str) -> float:
-        """Predicted seconds of `job` on `device`."""
+        """Predicted seconds of `job` on `device`; of the end of a training the whole's less its slices', as decoding and training
+        differ in speed."""
+        if job.first_step and not job.num_steps:
+            whole = self.seconds(replace(job, first_step=0), device)
+            return max(whole - self._begun_seconds(job, device), self.work(job) / self.speed(device, "slice"))
         return self.work(job) / self.speed(device, kind(job))
+
+    def _begun_seconds(self, job: Job, device: str) -> float:
+        """Seconds of a training on `device` up to where `job` goes on with it."""
+        return self.work(replace(job, first_step=0, num_steps=job.first_step)) / self.speed(device, "slice")
 
     def decode_seconds(self, job: Job, device: str) -> float:
         """Seconds that the decoding of a "ttt" job takes at the most, as far as the model's own error tells: cut, it would leave

@@ -3,7 +3,8 @@
 In:  as `allocate.next_job`, and which jobs start and finish. Out: a job. The plain definition is `allocate.next_job`; a test
 compares them on random runs.
 It rests on three facts: what can be done next for a task, and its gain, follow from that task's own progress; seconds are a
-job's work over a speed that a device has for a kind of job; a task once answered stays so.
+job's work over a speed that a device has for a kind of job, but for trainings that were begun, which are few and looked at one by
+one; a task once answered stays so.
 """
 
 from bisect import bisect_left, bisect_right, insort
@@ -15,8 +16,11 @@ from ..preset import Preset
 from .allocate import (
     LEAST_SHARE,
     cheap_job,
+    cut_training,
     due_seconds,
+    may_go_on,
     next_base_job,
+    next_slice,
     open_base_jobs,
     open_program_jobs,
     open_training_jobs,
@@ -72,9 +76,14 @@ class Index:
         self._neural: dict[str, _Kind] = defaultdict(_Kind)
         self._program: dict[str, _Kind] = defaultdict(_Kind)
         self._open: dict[str, list[tuple]] = {}  # task -> its entries in the two, once they were needed
+        self._begun: dict[str, tuple[float, Job]] = {}  # task -> gain and rest of its training, where that was begun
 
     def next_job(self, device: str, seconds_left: float) -> Job | None:
-        """The job to start now, or None."""
+        """The job to start now, or None; of a training the next slice."""
+        job = self._next_whole_job(device, seconds_left)
+        return job and next_slice(job, self._cost, device, seconds_left)
+
+    def _next_whole_job(self, device: str, seconds_left: float) -> Job | None:
         cost, preset = self._cost, self._preset
 
         def most(kind: str) -> float:
@@ -105,6 +114,8 @@ class Index:
         if due is not None:
             return due
         rated += best(self._neural)
+        rated += [(-gain / cost.seconds(job, device), job.stage, job.tasks, job.first_view, job)
+                  for gain, job in self._begun.values() if self._may_begin(job, device, seconds_left)]  # fmt: skip
         if answer is not None:
             gain = preset.gains.cheap * len(answer.tasks)
             rated.append((-gain / cost.seconds(answer, device), answer.stage, answer.tasks, answer.first_view, answer))
@@ -117,19 +128,37 @@ class Index:
         self._fill()
         return {name: jobs for name, jobs in self._program.items() if name != "written" or device.endswith(":0")}
 
+    def _may_begin(self, job: Job, device: str, seconds_left: float) -> bool:
+        fits = self._cost.margin(device, kind(job)) * self._cost.seconds(job, device) <= seconds_left
+        return fits and self._may_go_on(job, device)
+
+    def _may_go_on(self, job: Job, device: str) -> bool:
+        return may_go_on(job, self._progress, self._cost, device, self._devices)
+
     def _due(self, device: str, programs: dict[str, _Kind], seconds_left: float, most: Callable[[str], float]) -> Job | None:
         """The job that is due to begin, as `allocate.due_seconds` has it."""
         cost, trainings = self._cost, {name: jobs for name, jobs in self._neural.items() if jobs.by_work}
         ahead = sum(jobs.total / cost.speed(device, name) for name, jobs in (*programs.items(), *trainings.items()))
-        after = self._neural["ttt"].after / cost.speed(device, "views")
-        longest = [jobs.by_work[-1][-1] for jobs in trainings.values()]
-        limit = due_seconds(longest, ahead, after, cost, device, self._devices, seconds_left)
+        begun = [job for _, job in self._begun.values()]
+        ahead += sum(cost.seconds(job, device) for job in begun)
+        after = (self._neural["ttt"].after + sum(cost.views_work(job) for job in begun)) / cost.speed(device, "views")
+        longest = {name: jobs.by_work[-1][-1] for name, jobs in trainings.items()}
+        if begun:
+            untrained = [longest["ttt"]] if "ttt" in longest else []
+            longest["ttt"] = max((*untrained, *begun), key=lambda job: (cost.work(job), job.tasks))
+        limit = due_seconds(list(longest.values()), ahead, after, cost, device, self._devices, seconds_left)
         if not limit:
             return None
-        found = [jobs.longest(min(limit * cost.speed(device, name), most(name))) for name, jobs in trainings.items()]
+        found = [job for job in begun if self._may_begin(job, device, seconds_left)]
+        for name, jobs in trainings.items() if not found else ():
+            found.append(jobs.longest(min(limit * cost.speed(device, name), most(name))))
         return max((job for job in found if job), key=lambda job: (cost.seconds(job, device), job.stage, job.tasks), default=None)
 
     def _cut_job(self, device: str, seconds_left: float) -> Job | None:
+        mine = [job for _, job in self._begun.values() if self._may_go_on(job, device)]
+        begun = cut_training(mine, self._cost, device, seconds_left)
+        if begun is not None:
+            return begun
         speed = self._cost.speed(device, "ttt")
         for work, _, job in self._neural["ttt"].by_work:
             if LEAST_SHARE * work / speed > seconds_left:
@@ -171,6 +200,7 @@ class Index:
         """Find anew what is open for one task."""
         for jobs, entry in self._open.get(name, ()):
             jobs.remove(*entry)
+        self._begun.pop(name, None)
         size, running = {name: self._cost.sizes[name]}, self._running[name]
         self._open[name] = found = []
         for kinds, jobs in (
@@ -178,6 +208,9 @@ class Index:
             (self._program, open_program_jobs(self._progress, size, self._preset, running, "search:0")),
         ):
             for gain, job in jobs:
+                if job.first_step:
+                    self._begun[name] = gain, job
+                    continue
                 after = self._cost.views_work(job) if job.stage == "ttt" else 0.0
                 entry = kinds[kind(job)], (gain, self._cost.work(job), after, job)
                 entry[0].add(*entry[1])

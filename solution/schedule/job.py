@@ -26,9 +26,10 @@ class Job:
 
     "base": one greedy view of each of `tasks`, before training. "program": search for programs that explain the one task, in the
     preset's round number `first_view`. "written": let the preset's author write programs for the one task. "joint": train the
-    joint adapter on items of all tasks, where the preset asks for it; `tasks` is empty. "ttt": train the adapter of the one task,
-    decode its first views. "views": decode views number `first_view` to `first_view + num_views` with that adapter.
-    `attempt` counts failures so far; each makes the job smaller.
+    joint adapter on items of all tasks, where the preset asks for it; `tasks` is empty. "ttt": train the adapter of the one task
+    from step `first_step` on, where an earlier job of the same attempt parked it; 0 begins anew. With `num_steps` 0 it trains to
+    the end and decodes the task's first views, else it parks the training again after so many steps. "views": decode views number
+    `first_view` to `first_view + num_views` with that adapter. `attempt` counts failures so far; each makes the job smaller.
     """
 
     stage: str
@@ -36,6 +37,8 @@ class Job:
     first_view: int = 0
     num_views: int = 1
     attempt: int = 0
+    first_step: int = 0
+    num_steps: int = 0
 
 
 @dataclass(frozen=True)
@@ -58,7 +61,7 @@ class Record:
     task -> mean log-probability that the model gave that grid. `loss`: of the training's last quarter, nats a token.
     `explained`: programs fit every demonstration, and their answers are likely right; `confidence`: how likely, None where none
     fit. `ok` is False for a failure, `cut` True where the clock stopped it: a cut job's candidates count, but the job may be done
-    again.
+    again. `steps`: of a training that a slice ended before the slice's own end, all that its preset plans: decoding is left.
     """
 
     job: Job
@@ -71,6 +74,12 @@ class Record:
     log_prob: dict[str, float] = field(default_factory=dict)
     loss: float | None = None
     confidence: float | None = None
+    steps: int = 0
+
+    @property
+    def parked(self) -> bool:
+        """Whether the job was a slice of a training that another job goes on with; its task is not yet trained."""
+        return self.ok and not self.cut and self.job.num_steps > 0
 
 
 @dataclass(frozen=True)
@@ -99,6 +108,8 @@ class Progress:
     def __init__(self):
         self.answered: set[str] = set()  # tasks with their cheap answer
         self.trained: set[str] = set()
+        self.steps: Counter = Counter()  # (task, attempt) -> steps of its training that are behind it, parked
+        self.parked_by: dict[str, str] = {}  # task -> the device that did them
         self.searched: Counter = Counter()  # rounds of program search done
         self.written: set[str] = set()  # tasks for which programs were written
         self.explained: set[str] = set()
@@ -142,11 +153,16 @@ class Progress:
             self.answered |= set(job.tasks)
             self.untrained |= record.log_prob
             return
-        self.agreement |= record.agreement
-        self.log_prob |= record.log_prob
         (task,) = job.tasks
         if record.loss is not None:
             self.loss[task] = record.loss
+        if record.parked:
+            done = max(record.steps, job.first_step + job.num_steps)
+            self.steps[task, job.attempt] = max(self.steps[task, job.attempt], done)
+            self.parked_by[task] = record.device
+            return
+        self.agreement |= record.agreement
+        self.log_prob |= record.log_prob
         if job.stage == "ttt":
             self.trained.add(task)
         else:

@@ -39,26 +39,39 @@ class Brief:
 
 class Allocator:
     """Our allocator as the driver runs it, by its plain definition or `indexed` (which knows no joint adapter); its cost model
-    learns where `learns`."""
+    learns where `learns`. `progress`: where it starts from, by default the beginning."""
 
-    def __init__(self, cost: CostModel, preset: Preset, names: tuple[str, ...], indexed: bool = True, learns: bool = True):
+    def __init__(
+        self,
+        cost: CostModel,
+        preset: Preset,
+        names: tuple[str, ...],
+        indexed: bool = True,
+        learns: bool = True,
+        progress: Progress | None = None,
+    ):
         self.cost, self.preset, self.names, self.learns = cost, preset, names, learns
-        self.progress, self._running = Progress(), set()
+        self.progress, self._running = progress or Progress(), set()
+        self._serving = list(names)
         indexed &= preset.joint is None
-        self._index = Index(self.progress, cost, preset, names) if indexed else None
+        self._index = Index(self.progress, cost, preset, self._serving) if indexed else None
 
     def next(self, device: int, seconds_left: float) -> Start | None:
         name = self.names[device]
         if self._index is not None:
             job = self._index.next_job(name, seconds_left)
         else:
-            job = next_job(self.progress, self.cost, self.preset, self._running, name, seconds_left, self.names)
+            job = next_job(self.progress, self.cost, self.preset, self._running, name, seconds_left, self._serving)
         if job is None:
             return None
+        self.begin(job)
+        return Start(job, train_seconds(job, self.cost, self.preset, name, seconds_left), seconds_left)
+
+    def begin(self, job: Job) -> None:
+        """A job is in flight from now on."""
         self._running.add(job)
         if self._index is not None:
             self._index.started(job)
-        return Start(job, train_seconds(job, self.cost, self.preset, name, seconds_left), seconds_left)
 
     def finished(self, device: int, job: Job, record: Record | None) -> None:
         self._running.remove(job)
@@ -66,6 +79,8 @@ class Allocator:
             self.progress.add(record)
             if self.learns and record.ok and not record.cut:
                 self.cost.observe(job, self.names[device], record.seconds)
+        else:
+            self._serving.remove(self.names[device])
         if self._index is not None:
             self._index.finished(job, record)
 

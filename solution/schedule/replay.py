@@ -14,7 +14,7 @@ from functools import cached_property, lru_cache
 from random import Random
 
 from ..preset import Preset
-from .cost import CostModel
+from .cost import CostModel, planned_steps
 from .job import STAGES, Job, Record
 from .policy import Brief, allocator
 from .trace import NO_NOISE, Factors, Trace
@@ -83,7 +83,7 @@ class Replay:
         """Stage -> the times at which its 1st, 2nd, ... task first finished a job of it, not cut."""
         first: dict[str, dict[str, float]] = {stage: {} for stage in STAGES}
         for piece in self.slices:
-            if not piece.cut and not piece.lost:
+            if not piece.cut and not piece.lost and not piece.job.num_steps:
                 for task in piece.job.tasks:
                     first[piece.job.stage].setdefault(task, piece.end)
         return {stage: tuple(sorted(times.values())) for stage, times in first.items()}
@@ -142,7 +142,7 @@ class TraceWorld:
 
     def run(self, start: Start, device: Device, now: float) -> tuple[float, Record]:
         """When a job ends, and its record. A training that is cut counts for its share of the chance; a decoding or a search that
-        is cut brings nothing, for views are decoded at once."""
+        is cut brings nothing, for views are decoded at once. A slice takes its steps' share of the training's seconds."""
         job, must_end, share, agreement = start.job, now + start.run_for, 1.0, {}
         if job.stage == "base":
             end = device.end_of(now, sum(self._tasks[name].base * self._factors[name][0] for name in job.tasks))
@@ -156,11 +156,14 @@ class TraceWorld:
         end = now
         self._chances.pop(job, None)  # of the same job on a device that died
         if job.stage == "ttt":
-            work = self._trace.train_seconds(name, self._preset) * train_factor
-            end = device.end_of(now, work)
-            if end > now + start.train_for:
+            whole, steps = self._trace.train_seconds(name, self._preset) * train_factor, planned_steps(task.size, self._preset)
+            stop = job.first_step + job.num_steps if job.num_steps else steps
+            end = device.end_of(now, whole * (stop - job.first_step) / steps)
+            if end > now + start.train_for:  # slices that are cut decode, too
                 end = now + max(0.0, start.train_for)
-                share = device.done_by(now, end) / work
+                share = job.first_step / steps + device.done_by(now, end) / whole
+            elif job.num_steps:
+                return end, Record(job, device.name, end - now)
         end = device.end_of(end, job.num_views * task.view * view_factor)
         if job.num_views and end <= must_end:
             views = job.first_view + job.num_views
@@ -176,8 +179,11 @@ class TraceWorld:
             for name in () if record.cut else job.tasks:
                 self._set(self._neural, name, self._tasks[name].base_right)
         elif job.stage == "program":
-            if record.explained:
-                self._set(self._program, job.tasks[0], self._tasks[job.tasks[0]].explained_right)
+            (name,) = job.tasks
+            task = self._tasks[name]
+            if not record.cut:
+                right = task.explained_right if record.explained else task.unexplained_right(job.first_view)
+                self._set(self._program, name, right)
         elif job in self._chances:
             chance = self._chances.pop(job)
             self._set(self._neural, job.tasks[0], max(chance, self._neural.get(job.tasks[0], 0.0)) if record.cut else chance)

@@ -1,13 +1,15 @@
 """Test-time training: one adapter, reset, trained on one task's D_TTT inside a deadline.
 
-In:  a model with an adapter, pseudo tasks. Out: the adapter, trained in place, and what it took.
+In:  a model with an adapter, pseudo tasks. Out: the adapter, trained in place, and what it took. A training may be parked after
+any step and go on elsewhere: the steps, and their bits, are those of one that was never interrupted.
 Rules: paper, section 3 and its hyperparameters (paper.md, "Details", 2 and 5). No Trainer: its set-up costs more than
-these runs (unsloth.md, "trl"). Not here: which pseudo tasks (`data`), when to train which task (`schedule`).
+these runs (unsloth.md, "trl"). Not here: which pseudo tasks (`data`), when to train which task (`schedule`), where a parked
+training waits (`driver.solve`).
 """
 
 import math
 from collections.abc import Callable
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 
 import numpy as np
 import torch
@@ -26,14 +28,30 @@ GradScaler at its default would skip the first steps of every run (unsloth.md, "
 
 
 @dataclass(frozen=True)
+class Parked:
+    """All that a training needs to go on, on the CPU: by parameter of the adapter float32 masters and AdamW's two moments, then
+    AdamW's steps (fewer than losses where gradients overflowed), the loss of each step, the scale of float16 gradients, rows of
+    the prefix table."""
+
+    masters: tuple[torch.Tensor, ...]
+    means: tuple[torch.Tensor, ...]
+    squares: tuple[torch.Tensor, ...]
+    updates: float
+    losses: tuple[float, ...]
+    scale: float
+    prefix_rows: int
+
+
+@dataclass(frozen=True)
 class Trained:
-    """What a training run took: steps done, tokens read (padding left out), the loss of each step, and why it ended
-    ("planned", "flat" or "deadline")."""
+    """What a training run took: steps done, those before it was parked among them, and the loss of each; tokens read by this run
+    (padding left out); why it ended ("planned", "flat", "deadline" or "parked"); `parked`: its state, where asked for."""
 
     steps: int
     tokens: int
     losses: tuple[float, ...]
     ended: str
+    parked: Parked | None = field(default=None, compare=False, repr=False)
 
 
 def batches(lengths: list[int], config: TrainConfig, rng: np.random.Generator) -> list[list[int]]:
@@ -79,29 +97,41 @@ def train(
     time_used: Callable[[], float] = lambda: 0.0,
     prefixes: dict[str, range] | None = None,
     kept_tokens: int = 2**62,
+    parked: Parked | None = None,
+    park_at: int | None = None,
 ) -> Trained:
-    """Reset the adapter and the optimiser, then train on `items`; the base stays frozen.
+    """Reset the adapter and the optimiser, or take both from `parked`, then train on `items`; the base stays frozen.
 
     `start`: an adapter to train on from, instead of the initial one. `out_of_time` is asked before every step; `time_used`
     is the share of its time that the training has had: the learning rate falls with it where it runs ahead of the steps.
     `prefixes`: by task id, the rows of the prefix table that stand before its items; trained with the adapter.
     `kept_tokens`: batches of more tokens, padding included, compute their activations twice instead of keeping them.
+    `parked`: a training to go on with, of the same items, settings and seed. `park_at`: stop before the step of this number
+    (from 0) and hand out the state.
     Raises `NonFiniteError` at the first loss that is NaN or infinite.
     """
     prefixes = prefixes or {}
-    if start is None:
+    if parked is not None:
+        model.reset(parked.prefix_rows)
+    elif start is None:
         model.reset(max((rows.stop for rows in prefixes.values()), default=0))
     else:
         model.load_adapter(start)
-    if not items:
-        return Trained(0, 0, (), "planned")
     rng = np.random.default_rng(seed)
-    planned = batches([item_tokens(item, model.codec) for item in items], config, rng)
+    planned = batches([item_tokens(item, model.codec) for item in items], config, rng) if items else []
     masters = [p.detach().float().clone() for p in model.trainable]
     optimiser = _optimiser(model, masters, config)
     losses, tokens, ended = [], 0, "planned"
     scale = FP16_SCALE if model.dtype == torch.float16 else 1.0
-    for step, batch in enumerate(planned):
+    if parked is not None:
+        _take_up(parked, model, masters, optimiser)
+        losses, scale = list(parked.losses), parked.scale
+    if is_flat(losses, config):
+        planned, ended = [], "flat"
+    for step, batch in list(enumerate(planned))[len(losses) :]:
+        if step == park_at:
+            ended = "parked"
+            break
         if out_of_time():
             ended = "deadline"
             break
@@ -131,7 +161,39 @@ def train(
         if is_flat(losses, config):
             ended = "flat"
             break
-    return Trained(len(losses), tokens, tuple(losses), ended)
+    state = None if park_at is None else _park(model, masters, optimiser, losses, scale)
+    return Trained(len(losses), tokens, tuple(losses), ended, state)
+
+
+@torch.no_grad()
+def _take_up(parked: Parked, model: AdaptedModel, masters: list[torch.Tensor], optimiser: torch.optim.Optimizer) -> None:
+    """Bring the model, its masters and the optimiser to where a training was parked."""
+    torch._foreach_copy_(masters, [kept.to(model.device) for kept in parked.masters])
+    torch._foreach_copy_(model.trainable, masters)
+    for master, mean, square in zip(masters, parked.means, parked.squares, strict=True):
+        optimiser.state[master] = {
+            "step": torch.tensor(parked.updates, dtype=torch.float32),
+            "exp_avg": mean.to(model.device, copy=True),
+            "exp_avg_sq": square.to(model.device, copy=True),
+        }
+
+
+def _park(
+    model: AdaptedModel, masters: list[torch.Tensor], optimiser: torch.optim.Optimizer, losses: list[float], scale: float
+) -> Parked:
+    """The state of a training between two steps, copied to the CPU."""
+
+    def copied(tensors):
+        return tuple(tensor.to("cpu", copy=True) for tensor in tensors)
+
+    kept = [optimiser.state.get(master) for master in masters]  # None before the first update
+    means, squares = (
+        copied(torch.zeros_like(master) if state is None else state[name] for master, state in zip(masters, kept))
+        for name in ("exp_avg", "exp_avg_sq")
+    )
+    updates = 0.0 if kept[0] is None else float(kept[0]["step"])
+    rows = 0 if model.prefix is None else len(model.prefix)
+    return Parked(copied(m.detach() for m in masters), means, squares, updates, tuple(losses), scale, rows)
 
 
 def _optimiser(model: AdaptedModel, masters: list[torch.Tensor], config: TrainConfig) -> torch.optim.Optimizer:
