@@ -75,6 +75,7 @@ def toy_results():
     return [
         done("base", tuple("abc"), "cpu:0", 3.0, base),
         done("program", ("a",), "cpu:1", 1.0, {"a": [[]]}, 0, 0),
+        done("program", ("a",), "cpu:1", 5.0, {"a": [[candidate(1, "program")]]}, 1, 0),
         done("program", ("b",), "cpu:1", 2.0, {"b": [[candidate(1, "program")]]}, 0, 0, explained=True),
         done("ttt", ("a",), "cpu:0", 20.0, {"a": [[candidate(2), candidate(1, view=1)]]}, 0, 2, agreement={"a": 0.5}),
         done("views", ("a",), "cpu:0", 2.0, {"a": [[candidate(1, view=2), candidate(1, view=3)]]}, 2, 2, agreement={"a": 1.0}),
@@ -82,11 +83,32 @@ def toy_results():
     ]  # fmt: skip
 
 
-def recorded_toy():
+def in_slices(results):
+    """The same journal with a's training in three slices, and failed and parked ones of other attempts beside."""
+    whole = next(r for r in results if r.record.job == Job("ttt", ("a",), 0, 2))
+    place = results.index(whole)
+
+    def piece(first, num, seconds, attempt=1, **kwargs):
+        return Result(Record(Job("ttt", ("a",), 0, 2, attempt, first, num), "cpu:0", seconds, **kwargs))
+
+    last = replace(whole, record=replace(whole.record, job=replace(whole.record.job, attempt=1, first_step=16), seconds=8.0))
+    parked = [piece(0, 8, 99.0, 0), piece(8, 8, 1.0, 0, ok=False), piece(0, 8, 5.0), piece(8, 8, 7.0), last]
+    other = Result(Record(Job("ttt", ("c",), 0, 2, 0, 0, 8), "cpu:0", 50.0))
+    return results[:place] + parked + [other] + results[place + 1 :]
+
+
+def test_slices_add_up_to_a_training_and_an_unfinished_one_is_none():
+    sliced, whole = recorded_toy(in_slices(toy_results())), recorded_toy()
+    assert sliced.tasks["a"].train == pytest.approx(whole.tasks["a"].train)
+    assert {name: t.measured for name, t in sliced.tasks.items()} == {name: t.measured for name, t in whole.tasks.items()}
+    assert {n: t.views_right for n, t in sliced.tasks.items()} == {n: t.views_right for n, t in whole.tasks.items()}
+
+
+def recorded_toy(results=()):
     task_of = {name: Task(name, (Pair(grid(0), grid(1)),) * 2, (Pair(grid(5), None),)) for name in "abc"}
     sizes = {name: TaskSize(100 * (i + 1), 4, 100, 1, 2) for i, name in enumerate("abc")}
     preset = replace(PLAIN_VIEWS, program=TWO_ROUNDS)
-    results = [result_from_json(result_to_json(r)) for r in toy_results()]
+    results = [result_from_json(result_to_json(r)) for r in results or toy_results()]
     solutions = {name: (grid(1),) for name in "abc"}
     return trace_of_run("toy", results, sizes, preset, solutions, lambda: Board(Challenges(task_of, {}), preset.select))
 
@@ -97,7 +119,9 @@ def test_a_journal_becomes_a_trace():
     assert a.views_right == (0.0, 1.0, 1.0, 1.0) and a.agreement == (1.0, 0.5, 2 / 3, 0.75)
     assert (a.train, a.view) == (18.0, 1.0) and a.base + b.base + c.base == pytest.approx(3)
     assert a.measured == {"base", "ttt", "views", "program"} and b.measured == {"base", "program"} and c.measured == {"base"}
-    assert a.explains == (0.0, 0.0) and b.explains == (1.0, 0.0) and b.explained_right == 1  # nobody was searched twice
+    assert a.explains == (0.0, 0.0) and a.search == (1.0, 5.0) and b.explains == (1.0, 0.0) and b.explained_right == 1
+    assert a.search_right == (0.0, 1.0)  # right by programs that are too unsure to explain it
+    assert b.search_right[0] == 1 and 0 < c.search_right[0] < c.search_right[1] < 1
     assert 0 == c.views_right[0] < c.views_right[1] < 1 and c.agreement is None and 0 < c.explains[0] < 1
     assert c.search[0] > 0 and c.train > 0 and not trace.settled
     run = replay(trace, replace(PLAIN_VIEWS, program=TWO_ROUNDS), [Device("cpu:0")], 1e4)

@@ -71,7 +71,7 @@ def seconds_line(work: Mapping[str, float], seconds: Mapping[str, float]) -> Cal
 @dataclass
 class Measured:
     """What a run says of one task: seconds of its cheap answer, of training with first views, of a further view and of each
-    round of search, None where not done; chances as in `TaskTrace`; whether a search explained it."""
+    round of search, None where not done; chances as in `TaskTrace`, of the rounds done; whether a search explained it."""
 
     base: float | None = None
     base_right: float = 0.0
@@ -82,6 +82,7 @@ class Measured:
     search: tuple[float, ...] = ()
     explained: bool = False
     explained_right: float = 0.0
+    search_right: tuple[float, ...] = ()
 
 
 def rate(successes: float, cases: int) -> float:
@@ -142,6 +143,7 @@ def impute(name: str, measured: Mapping[str, Measured], sizes: dict[str, TaskSiz
             agreement=m.agreement if m.ttt else None,
             explains=search.chances(task) if search else (),
             explained_right=(m.explained_right if m.explained else search.right) if search else 0.0,
+            search_right=search.rights(task) if search else (0.0,),
             measured=frozenset(
                 stage for stage, known in (("base", m.base), ("ttt", m.ttt), ("views", m.view), ("program", m.search)) if known
             ),
@@ -162,13 +164,16 @@ class _Searches:
 
     def __init__(self, measured: Mapping[str, Measured], sizes: dict[str, TaskSize], cost: CostModel):
         self._measured, self._sizes, self._cost = measured, sizes, cost
-        self._lines, self._curves = [], []
+        self._lines, self._curves, self._rights = [], [], []
         for number in range(len(cost.preset.program.tries)):
             known = {task: m for task, m in measured.items() if len(m.search) > number}
             work = {task: self._work(task, number) for task in known}
             found = [float(m.explained and len(m.search) == number + 1) for m in known.values()]
             self._lines.append(seconds_line(work, {task: m.search[number] for task, m in known.items()}) if known else None)
             self._curves.append(fit_curve([[prompt_length(sizes[task])] for task in known], found) if known else None)
+            unexplained = {task: m for task, m in known.items() if not (m.explained and len(m.search) == number + 1)}
+            right = [m.search_right[number] for m in unexplained.values()]
+            self._rights.append(fit_curve([[prompt_length(sizes[t])] for t in unexplained], right) if unexplained else None)
         explained = [m.explained_right for m in measured.values() if m.explained]
         self.right = rate(sum(explained), len(explained))
 
@@ -189,3 +194,13 @@ class _Searches:
             known[-1] = 1.0
         open_curves = self._curves[len(known) :]
         return (*known, *(0.0 if m.explained or curve is None else curve(length) for curve in open_curves))
+
+    def rights(self, task: str) -> tuple[float, ...]:
+        """That programs are right after each round, where none explained the task; as before the round where none of its number
+        was run at all."""
+        m, length = self._measured[task], prompt_length(self._sizes[task])
+        found = list(m.search_right)
+        for curve in self._rights[len(found) :]:
+            before = found[-1] if found else 0.0
+            found.append(before if curve is None else curve(length))
+        return tuple(found) or (0.0,)

@@ -68,13 +68,17 @@ def _from_plain(kind: type, value: dict):
 
 def _measure_seconds(measured: dict[str, Measured], done: Sequence["Result"], cost: CostModel) -> None:
     speeds = relative_speeds([r.record for r in done], cost)
+    slices: dict[tuple[str, int], dict[int, float]] = defaultdict(dict)  # (task, attempt) -> first step -> seconds
     for record in (r.record for r in done):
         job, seconds = record.job, record.seconds * speeds[record.device, record.job.stage]
         if job.stage == "base":
             for task in job.tasks:
                 measured[task].base = seconds * cost.work(Job("base", (task,))) / cost.work(job)
         elif job.stage == "ttt":
-            measured[job.tasks[0]].ttt = seconds
+            mine = slices[job.tasks[0], job.attempt]
+            mine[job.first_step] = seconds
+            if not record.parked:
+                measured[job.tasks[0]].ttt = sum(took for step, took in mine.items() if step <= job.first_step)
         elif job.stage == "views":
             measured[job.tasks[0]].view = seconds / job.num_views
         elif job.stage == "program":
@@ -96,23 +100,32 @@ def relative_speeds(records: Sequence[Record], cost: CostModel) -> dict[tuple[st
 def _measure_answers(
     measured: dict[str, Measured], done: Sequence["Result"], solutions: Solutions, board: Callable[[], "Board"]
 ) -> None:
-    """What was right after the cheap answer, after 1, 2, ... views of the trained model, and of the programs."""
+    """What was right after the cheap answer, after 1, 2, ... views of the trained model, and after each round of programs."""
     neural, programs = board(), board()
-    views: dict[str, dict[int, Result]] = defaultdict(dict)
+    views, rounds = defaultdict(dict), defaultdict(dict)  # task -> first view, or number of the round -> result
     for result in done:
         job = result.record.job
         if job.stage == "base":
             neural.add(result)
         elif job.stage == "program":
-            programs.add(result)
-        elif job.stage in ("ttt", "views"):
+            rounds[job.tasks[0]][job.first_view] = result
+        elif job.stage in ("ttt", "views") and not result.record.parked:
             views[job.tasks[0]][job.first_view] = result
 
     def right(on: "Board", task: str) -> float:
         return float(all(solved_tests(on.answers[task], solutions[task])))
 
     for task, mine in measured.items():
-        mine.base_right, mine.explained_right = right(neural, task), float(mine.explained and right(programs, task))
+        mine.base_right = right(neural, task)
+    for task, searches in rounds.items():
+        flags = []
+        for number, result in sorted(searches.items()):
+            if number != len(flags):
+                break
+            programs.add(result)
+            flags.append(right(programs, task))
+        measured[task].search_right = tuple(flags)
+        measured[task].explained_right = float(measured[task].explained and bool(flags) and flags[-1])
     for task, jobs in views.items():
         flags, shares, before = [], [], [[] for _ in solutions[task]]
         for first, result in sorted(jobs.items()):

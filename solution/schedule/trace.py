@@ -25,8 +25,10 @@ class TaskTrace:
     input. `search`: of each round of program search.
     `base_right`: chance that the cheap answer is right. `views_right`: the same once it is trained and 1, 2, ... views are
     decoded; further views change nothing. `agreement`: the share of the most frequent grid after so many views, None where it
-    is to be drawn. `explains`: chance that a round finds programs where none before did; `explained_right`: that they are
-    right. `measured`: stages whose figures are measured, the others are imputed.
+    is to be drawn. `explains`: chance that a round finds programs so likely right that no further round follows, where none
+    before did; `explained_right`: that they are right. `search_right`: chance that the programs' answers are right after each
+    round up to which nothing explained the task; the last stands for later ones. `measured`: stages whose figures are measured,
+    the others are imputed.
     """
 
     size: TaskSize
@@ -39,11 +41,16 @@ class TaskTrace:
     agreement: tuple[float, ...] | None = None
     explains: tuple[float, ...] = ()
     explained_right: float = 0.0
+    search_right: tuple[float, ...] = (0.0,)
     measured: frozenset[str] = frozenset()
 
     def neural_right(self, views: int) -> float:
         """Chance that the model's answer is right: trained, with so many views, or with 0 the cheap answer."""
         return self.views_right[min(views, len(self.views_right)) - 1] if views else self.base_right
+
+    def unexplained_right(self, number: int) -> float:
+        """Chance that the programs' answers are right after round `number` (from 0), where nothing explained the task by then."""
+        return self.search_right[min(number, len(self.search_right) - 1)]
 
     def agreement_after(self, views: int) -> float:
         """Agreement after so many views (>= 1) of a drawn trace."""
@@ -80,7 +87,7 @@ class Trace:
     @property
     def certain(self) -> bool:
         """Whether it is drawn: every chance 0 or 1."""
-        chances = (c for t in self.tasks.values() for c in (t.base_right, *t.views_right, t.explained_right))
+        chances = (c for t in self.tasks.values() for c in (t.base_right, *t.views_right, *t.search_right, t.explained_right))
         return self.settled and all(c in (0, 1) for c in chances)
 
     def draw(self, seed: int) -> "Trace":
@@ -88,7 +95,7 @@ class Trace:
         return replace(self, tasks={name: self._draw(task, random.Random(f"{seed} {name}")) for name, task in self.tasks.items()})
 
     def _draw(self, task: TaskTrace, rng: random.Random) -> TaskTrace:
-        level, base, program = rng.random(), rng.random(), rng.random()
+        level, base, program, search = (rng.random() for _ in range(4))
         right = tuple(float(level < chance) for chance in task.views_right)
         agreement = task.agreement
         if agreement is None:
@@ -101,6 +108,7 @@ class Trace:
             agreement=agreement,
             explains=tuple(float(rng.random() < chance) for chance in task.explains),
             explained_right=float(program < task.explained_right),
+            search_right=tuple(float(search < chance) for chance in task.search_right),
         )
 
     def train_seconds(self, task: str, preset: Preset) -> float:
@@ -125,9 +133,11 @@ class Trace:
         mine, ways = self.tasks[task], [math.inf]
         if mine.base_right:
             ways.append(mine.base * factors[0])
-        if preset.program is not None and mine.explained_right:
-            rounds = mine.explains[: len(preset.program.tries)]
-            ways += [sum(mine.search[: k + 1]) * factors[3] for k, chance in enumerate(rounds) if chance == 1]
+        for number, chance in enumerate(mine.explains[: len(preset.program.tries)] if preset.program else ()):
+            if mine.explained_right if chance == 1 else mine.unexplained_right(number):
+                ways.append(sum(mine.search[: number + 1]) * factors[3])
+            if chance == 1:
+                break
         for more in range(preset.rounds + 1) if preset.ttt else ():
             views = preset.first_views + more * preset.more_views
             if mine.neural_right(views):

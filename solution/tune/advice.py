@@ -12,7 +12,7 @@ from dataclasses import dataclass, replace
 import numpy as np
 
 from ..arc.load import InputError
-from ..driver.clock import Clock, format_seconds
+from ..driver.clock import Closing, format_seconds
 from ..schedule.replay import Noise, replay
 from ..schedule.virtual import Device
 from .evidence import Evidence, Journal
@@ -38,20 +38,20 @@ CHECKS = 10
 @dataclass(frozen=True)
 class Plan:
     """What the forecast is for. `budget`: seconds of `submission.py --budget`. `same`: the tasks are the recorded ones.
-    `reserve`: seconds that the driver keeps for its end. `outside`: seconds in which a worker of the journals was in no job,
-    None where no journal tells."""
+    `reserve`: seconds that the driver keeps for its end, as it does before it has measured any. `startup`: seconds before its
+    first job, None where no journal tells."""
 
     devices: list[Device]
     budget: float
     tasks: int
     same: bool
     reserve: float
-    outside: float | None
+    startup: float | None
 
     def seconds(self, budget: float) -> float:
         """What is left of a budget for jobs."""
-        reserve = min(self.reserve, 0.1 * budget)
-        return max(0.0, budget - reserve - (self.outside or 0.0))
+        reserve = Closing.foretold(self.tasks).reserve(budget)
+        return max(0.0, budget - reserve - (self.startup or 0.0))
 
 
 @dataclass(frozen=True)
@@ -87,13 +87,14 @@ class Advice:
 
 
 def make_plan(evidence: Sequence[Evidence], devices: list[Device], budget: float, count: int | None) -> Plan:
-    """The plan for `count` tasks (None: the recorded ones), its reserve by the driver's own rule, its start-up by the journals.
-    Raises `InputError` for a budget that leaves no time."""
-    outside = [j.outside for group in evidence for j in group.journals if j.outside is not None]
+    """The plan for `count` tasks (None: the recorded ones), its reserve by the driver's own rule, its start-up the shortest of the
+    journals': those without forecasts count all waiting as start-up. Raises `InputError` for a budget that leaves no time."""
+    startup = [j.startup for group in evidence for j in group.journals if j.startup is not None]
     tasks = count or len(evidence[0].trace.tasks)
-    plan = Plan(devices, budget, tasks, count is None, Clock(budget).reserve(tasks), max(outside) if outside else None)
+    reserve = Closing.foretold(tasks).reserve(budget)
+    plan = Plan(devices, budget, tasks, count is None, reserve, min(startup, default=None))
     if not plan.seconds(budget):
-        start = format_seconds(plan.outside or 0.0)
+        start = format_seconds(plan.startup or 0.0)
         raise InputError(f"--budget: {format_seconds(budget)} is used up by start-up ({start}, as in the journals) and reserve")
     return plan
 
@@ -143,8 +144,8 @@ def advise(evidence: list[Evidence], plan: Plan, forecaster: Forecaster, stage: 
     counts = counts if setting.preset.ttt else set()
     stage("steps", len(counts))
     steps = {count: run(with_steps(setting, count)) for count in sorted(counts)}
-    journals = [(group, journal) for group in evidence for journal in group.journals if journal.seconds is not None]
-    checks = [check(group, journal, scatter(group.trace)) for group, journal in journals if journal.outside is not None]
+    journals = [(group, journal) for group in evidence for journal in group.journals if journal.worked is not None]
+    checks = [check(group, journal, scatter(group.trace)) for group, journal in journals]
     spread = scatter(setting.evidence.trace)
     return Advice(plan, evidence, compared, own, best, hours, others, steps, checks, spread)
 
@@ -194,7 +195,6 @@ def check(group: Evidence, journal: Journal, spread: float) -> Check:
     """Replay a journal's own run: its tasks, its budget, its devices, its solvers."""
     devices = [Device(name) for name in journal.devices]
     preset = replace(group.preset, program=journal.preset.program, ttt=journal.preset.ttt)
-    seconds = journal.seconds - journal.outside
     worlds = [settled(group.trace, group.preset, seed) for seed in range(CHECKS)]
-    solved = [replay(w, preset, devices, seconds, noise=Noise(seed, spread)).solved for seed, w in enumerate(worlds)]
+    solved = [replay(w, preset, devices, journal.worked, noise=Noise(seed, spread)).solved for seed, w in enumerate(worlds)]
     return Check(journal, float(np.mean(solved)), min(solved), max(solved))

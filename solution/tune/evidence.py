@@ -17,20 +17,21 @@ from ..codec.arc16 import Arc16
 from ..driver.board import Board
 from ..driver.setup import task_size
 from ..preset import Preset
+from ..report.forecast import of_last_process
 from ..report.outcome import Run, read_run, stage_rows
 from ..schedule.job import STAGE_NAMES
 from ..schedule.recorded import preset_of, trace_of_run
 from ..schedule.trace import Trace
 
-SOLVERS = ("name", "program", "written", "ttt")
-"""Parts of a preset that say which solvers run, not how: journals that differ in these alone are one group."""
+ORDER = ("name", "program", "written", "ttt", "breadth", "slices", "gains")
+"""Parts of a preset that say which solvers run and in which order, not how: journals that differ in these alone are one group."""
 
 
 @dataclass(frozen=True)
 class Journal:
     """One dry run. `devices`: its workers. `score`: of its answers in the end. `seconds`, `budget`: of its closing line, None
-    where it has none. `outside`: seconds a worker was in no job (start-up, waiting, end); None where that cannot be told.
-    `speeds`: stage name -> tokens a device-second."""
+    where it has none. `startup`: seconds before its first job; `worked`: from then until it waited for no more results; None
+    where that cannot be told. `speeds`: stage name -> tokens a device-second."""
 
     name: str
     preset: Preset
@@ -40,7 +41,8 @@ class Journal:
     score: Score
     seconds: float | None
     budget: float | None
-    outside: float | None
+    startup: float | None
+    worked: float | None
     speeds: dict[str, float]
 
 
@@ -88,7 +90,7 @@ def read_journal(path: Path, name: str, challenges: Challenges, solutions: Solut
     if unknown:
         raise InputError(f"{path}: task {unknown[0]} has no solution: give the --solutions of that run")
     devices = tuple(sorted({result.record.device for result in run.results}))
-    busy = sum(result.record.seconds for result in run.results) / len(devices)
+    startup, worked = working_time(run, len(devices))
     ended = run.end or {}
     return Journal(
         name,
@@ -99,9 +101,21 @@ def read_journal(path: Path, name: str, challenges: Challenges, solutions: Solut
         score(board.answers, {task: solutions[task] for task in named}),
         ended.get("seconds"),
         ended.get("budget"),
-        ended["seconds"] - busy if 0 <= ended.get("seconds", -1) - busy else None,
+        startup,
+        worked,
         {stage: speed for stage, *_, speed in stage_rows(run.results) if speed},
     )
+
+
+def working_time(run: Run, workers: int) -> tuple[float | None, float | None]:
+    """`startup` and `worked` of a run by one process, as its forecasts and its closing line have them; without forecasts it is
+    taken to have waited for nothing but its start. None for a run of several processes, or one that was killed."""
+    if run.end is None or len(of_last_process(run.forecasts)) < len(run.forecasts):
+        return None, None
+    stopped = run.end.get("stopped", run.end["seconds"])
+    busy = sum(result.record.seconds for result in run.results) / workers
+    startup = run.forecasts[0].elapsed if run.forecasts else stopped - busy
+    return (startup, stopped - startup) if 0 <= startup < stopped else (None, None)
 
 
 def gather(paths: Sequence[Path], challenges: Challenges, solutions: Solutions) -> list[Evidence]:
@@ -124,7 +138,7 @@ def short_names(paths: Sequence[Path]) -> list[str]:
 
 def group_key(journal: Journal) -> str:
     """What two journals must have in common to be one group."""
-    settings = {name: value for name, value in journal.preset.as_dict().items() if name not in SOLVERS}
+    settings = {name: value for name, value in journal.preset.as_dict().items() if name not in ORDER}
     return json.dumps([journal.identity.get("weights"), journal.identity.get("dtype"), settings], sort_keys=True)
 
 

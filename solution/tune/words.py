@@ -248,7 +248,7 @@ def limits(advice: Advice) -> list[str]:
         for other in advice.evidence
         if other.borrowed
     ]
-    if plan.outside is None:
+    if plan.startup is None:
         lines.append("How long start-up takes: no journal has a closing line; it is taken to take no time.")
     lines.append("How much harder the hidden tasks are than the recorded ones. Expect less than the forecast if they are.")
     return lines

@@ -93,6 +93,7 @@ def measurements(task: TaskTrace, preset: Preset) -> Measured:
     if "program" in task.measured:
         found.explained, found.explained_right = 1.0 in task.explains, task.explained_right
         found.search = task.search[: searched_rounds(task)]
+        found.search_right = task.search_right[: len(found.search)]
     return found
 
 
