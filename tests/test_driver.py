@@ -24,7 +24,7 @@ from solution.driver.clock import Clock, format_seconds, parse_duration
 from solution.driver.journal import Journal, JournalBusy, Result, read_lines, result_from_json, result_to_json
 from solution.driver.run import SICK_AFTER
 from solution.driver.setup import task_size
-from solution.preset import DEFAULT
+from solution.preset import DEFAULT, PRESETS
 
 ROOT = Path(__file__).parents[1]
 
@@ -93,8 +93,11 @@ def test_a_whole_run_answers_scores_and_says_what_it_did(three):
         assert words in done.stderr and words in text
     assert (folder / "submission.run" / "report.html").stat().st_size > 1000
     stages = [x["record"]["job"]["stage"] for x in job_lines(folder)]
-    assert stages.count("ttt") == 3 and stages[0] == "base"
-    assert all(x["ttt"]["steps"] == 2 for x in job_lines(folder) if x["record"]["job"]["stage"] == "ttt")
+    assert stages.count("ttt") == 6 and stages[0] == "base"  # two steps in two slices
+    trained = [x for x in job_lines(folder) if x["record"]["job"]["stage"] == "ttt"]
+    assert all(x["ttt"]["steps"] == len(x["ttt"]["losses"]) for x in trained)
+    assert sorted(x["ttt"]["steps"] for x in trained) == [1, 1, 1, 2, 2, 2]
+    assert not list((folder / "submission.run" / "adapters").glob("*.parked"))
 
 
 def test_a_second_run_and_two_workers_give_the_same_bytes(three, tmp_path):
@@ -110,8 +113,14 @@ def test_a_second_run_and_two_workers_give_the_same_bytes(three, tmp_path):
     assert list((tmp_path / "submission.run").glob("journal.jsonl.1"))  # --fresh put the first journal aside
 
 
-def test_sigkill_then_resume_ends_with_the_same_answers(three, tmp_path):
+@pytest.mark.parametrize("moment", ["early", "in a training"])
+def test_sigkill_then_resume_ends_with_the_same_answers(three, tmp_path, moment):
     folder, tasks, _ = three
+
+    def has_come(journal):
+        lines = journal.read_bytes().splitlines() if journal.exists() else []
+        return len(lines) >= 4 if moment == "early" else b'"num_steps":1' in b"".join(lines[-1:])
+
     write_input(tmp_path, tasks)
     options = ("--devices", "cpu", "--budget", "10m", "--preset", "test")
     process = subprocess.Popen(
@@ -119,8 +128,8 @@ def test_sigkill_then_resume_ends_with_the_same_answers(three, tmp_path):
     )
     journal = tmp_path / "submission.run" / "journal.jsonl"
     deadline = time.monotonic() + 200
-    while time.monotonic() < deadline and not (journal.exists() and journal.read_bytes().count(b"\n") >= 4):
-        time.sleep(0.02)
+    while time.monotonic() < deadline and not has_come(journal):
+        time.sleep(0.005)
     process.send_signal(signal.SIGKILL)
     process.wait()
     before = len(job_lines(tmp_path))
@@ -132,6 +141,13 @@ def test_sigkill_then_resume_ends_with_the_same_answers(three, tmp_path):
     assert done.returncode == 0 and f"going on from {before} earlier jobs" in done.stderr
     assert (tmp_path / "submission.json").read_bytes() == (folder / "submission.json").read_bytes()
     assert len(job_lines(tmp_path)) == len(job_lines(folder))
+    assert "trained again" not in done.stderr and (moment == "early" or not is_whole(before, job_lines(tmp_path)))
+
+
+def is_whole(before, lines):
+    """Whether the journal's first lines hold every training to its end."""
+    jobs = [line["record"]["job"] for line in lines[:before] if line["record"]["job"]["stage"] == "ttt"]
+    return not jobs or jobs[-1]["num_steps"] == 0
 
 
 def test_twenty_seconds_for_400_tasks_end_in_time_with_a_valid_file(tmp_path):
@@ -203,7 +219,7 @@ def in_process(tmp_path):
     challenges = load_challenges(tmp_path / "arc-agi_test_challenges.json")
     preset = PRESETS["test"]
 
-    def start(break_job, devices=("cpu:0", "cpu:1")):
+    def start(break_job, devices=("cpu:0", "cpu:1"), preset=preset):
         folder = tmp_path / f"run-{len(list(tmp_path.iterdir()))}"
         journal = Journal(folder / "journal.jsonl", {"test": 1})
         sizes = {n: task_size(t, Arc16("grid")) for n, t in challenges.tasks.items()}
@@ -246,6 +262,39 @@ def test_a_worker_that_raises_costs_only_its_own_task(in_process):
         assert [[to_rows(g) for g in a] for a in setup.board.answers[name]] == [[to_rows(g) for g in a] for a in answers[name]]
 
 
+def test_slices_change_no_answer(in_process):
+    """Two workers, with more slices than steps of some trainings, or one piece each: the same candidates and losses."""
+    longer = replace(PRESETS["test"], train=replace(DEFAULT.train, steps=6), first_views=2)
+    found = []
+    for slices, devices in ((1, ("cpu:0",)), (4, ("cpu:0", "cpu:1")), (3, ("cpu:0",))):
+        setup, outcome = in_process(lambda job: None, devices, replace(longer, slices=slices))
+        ends = {r.record.job.tasks: r for r in outcome.results if r.record.job.stage == "ttt" and not r.record.parked}
+        trainings = [r for r in outcome.results if r.record.job.stage == "ttt"]
+        assert len(ends) == 3 and len(trainings) == 3 * slices if slices < 4 else len(trainings) == 9  # of two steps each
+        assert sum(r.ttt["tokens"] for r in trainings) > 0 and all(r.ttt["steps"] == 6 for r in ends.values())
+        answers = {name: [[to_rows(g) for g in pair] for pair in pairs] for name, pairs in setup.board.answers.items()}
+        losses = {task: (r.ttt["losses"], r.record.loss) for task, r in sorted(ends.items())}
+        found.append((answers, losses, sum(r.ttt["tokens"] for r in trainings)))
+    assert found[0] == found[1] == found[2]
+
+
+def test_a_failed_slice_begins_the_training_anew_and_smaller(in_process):
+    tried = []
+
+    def fails_in_the_middle(job):
+        if job.stage == "ttt":
+            tried.append(job)
+            if job.attempt == 0 and job.first_step:
+                raise MemoryError("no memory for this one")
+
+    setup, outcome = in_process(fails_in_the_middle, ("cpu:0",))
+    assert setup.progress.trained == set(setup.sizes) and not list(setup.output.parent.glob("*.parked"))
+    for name in setup.sizes:
+        assert [(j.attempt, j.first_step, j.num_steps) for j in tried if j.tasks == (name,)] == [
+            (0, 0, 1), (0, 1, 0), (1, 0, 1), (1, 1, 0),
+        ]  # fmt: skip
+
+
 def test_a_failure_that_passes_is_retried_smaller_and_answered(in_process):
     failed = set()
 
@@ -256,7 +305,7 @@ def test_a_failure_that_passes_is_retried_smaller_and_answered(in_process):
 
     setup, outcome = in_process(fails_once)
     assert len(failed) == 3 and setup.progress.trained == set(setup.sizes)
-    assert sum(r.record.job.attempt == 1 and r.record.ok for r in outcome.results) == 3
+    assert sum(r.record.job.attempt == 1 and r.record.ok and not r.record.parked for r in outcome.results) == 3
 
 
 def test_a_sick_device_is_retired_and_its_failures_are_not_held_against_the_tasks(in_process):
@@ -317,7 +366,8 @@ def test_a_journal_damaged_in_its_middle_is_put_aside_whole(three, tmp_path):
         journal.close()
     path.write_bytes(b"".join(good) + b'{"kind":"jo')
     journal = Journal(path, identity)
-    assert len(journal.results) == len(good) - 3 and journal.put_aside is None and path.read_bytes() == b"".join(good)
+    jobs = sum(json.loads(line)["kind"] == "job" for line in good)
+    assert len(journal.results) == jobs and journal.put_aside is None and path.read_bytes() == b"".join(good)
     journal.close()
 
 
@@ -357,6 +407,69 @@ def test_a_lost_or_damaged_adapter_is_trained_again_and_gives_the_same_views(tmp
     kept.write_bytes(stored[:-100])
     again, trained = do(Job("views", (name,), 8, 4))
     assert again == expected and trained["steps"] == 2  # damaged
+
+
+def test_a_parked_training_goes_on_anywhere_and_is_trained_again_where_it_is_lost(tmp_path, monkeypatch):
+    from solution.driver.solve import Solver, parked_file
+    from solution.models.load import load
+    from solution.models.manifest import default_weights
+    from solution.schedule.job import Job
+
+    tasks, _ = smallest_training_tasks(2)
+    name, other = tasks
+    preset = replace(PRESETS["test"], train=replace(DEFAULT.train, steps=5), first_views=2, agreement=0.0)
+    workers = [
+        Solver(load(default_weights("cpu"), torch.device("cpu"), preset.lora), device, tasks, preset, 0, tmp_path)
+        for device in ("cpu:0", "cpu:1")
+    ]
+
+    def do(worker, first_step, num_steps, name=name, used=0.0):
+        result = workers[worker](Job("ttt", (name,), 0, 2, 0, first_step, num_steps), lambda: used, lambda: False)
+        return [[(c.grid.tobytes(), c.log_prob) for c in test] for test in result.candidates.get(name, [])], result
+
+    def parked():
+        return sorted(path.name for path in tmp_path.glob("*.parked"))
+
+    file = parked_file(tmp_path, name, 0, 2)
+    expected, whole = do(0, 0, 0)
+    assert any(expected) and parked() == []
+
+    def ends_alike(result, found, tokens):
+        assert found == expected and result.ttt["losses"] == whole.ttt["losses"] and result.ttt["tokens"] == tokens
+        assert result.record.loss == whole.record.loss and parked() == []
+
+    nothing, first = do(0, 0, 2)
+    assert nothing == [] and first.record.parked and first.record.loss and parked() == [file.name]
+    assert first.ttt["losses"] == whole.ttt["losses"][:2]
+    rest = whole.ttt["tokens"] - first.ttt["tokens"]
+    stored = file.read_bytes()
+    file.unlink()
+    found, result = do(0, 2, 0)  # in memory still
+    ends_alike(result, found, rest)
+    file.write_bytes(stored)
+    do(0, 0, 2, other)  # another job in between
+    found, result = do(0, 2, 0)
+    assert parked() == [parked_file(tmp_path, other, 0, 2).name]
+    parked_file(tmp_path, other, 0, 2).unlink()
+    ends_alike(result, found, rest)
+    for damaged in (None, stored[:-100], b"", stored[:8] + b"x" + stored[9:]):  # on another worker, lost, cut short, damaged
+        if damaged is not None:
+            file.write_bytes(damaged)
+        found, result = do(1, 2, 0)
+        ends_alike(result, found, whole.ttt["tokens"])
+    file.write_bytes(stored)
+    _, second = do(1, 2, 2)
+    assert parked() == [file.name, parked_file(tmp_path, name, 0, 4).name]  # the former until the next slice begins
+    found, result = do(0, 4, 0)
+    ends_alike(result, found, whole.ttt["tokens"] - first.ttt["tokens"] - second.ttt["tokens"])
+    monkeypatch.setattr("solution.driver.solve.DISK_LEFT", 2**62)
+    do(0, 0, 2)
+    assert parked() == []  # no room: it goes on in memory, or is trained again
+    ends_alike(*do(0, 2, 0)[::-1], rest)
+    monkeypatch.undo()
+    file.write_bytes(stored)
+    found, cut = do(1, 2, 2, used=1.0)  # the clock ends a slice: what was learnt is decoded
+    assert found and cut.record.cut and not cut.record.parked and cut.ttt["steps"] == 2 and parked() == [file.name]
 
 
 @pytest.mark.parametrize("per_task, prefix_tokens", [(True, 0), (True, 3), (False, 0), (False, 3)])
@@ -450,4 +563,30 @@ def test_bad_durations(text):
 def test_clock_counts_from_process_start():
     assert 0.05 < Clock(100).elapsed() < 3600 and Clock(100).left() < 100
     assert format_seconds(41400) == "11h30m" and format_seconds(845) == "14m05s" and format_seconds(8.25) == "8.2s"
-    assert Clock(20).reserve(400) <= 2 and DEFAULT.name == "default"
+    assert DEFAULT.name == "default"
+
+
+def test_forecasts_change_no_answer_and_a_failing_one_costs_nothing(in_process, monkeypatch):
+    from solution.driver import progress
+
+    def answers(setup):
+        return {name: [[to_rows(grid) for grid in two] for two in tests] for name, tests in setup.board.answers.items()}
+
+    monkeypatch.setattr(progress, "LOG_EVERY", 0.0)
+    monkeypatch.setattr(progress, "FORECAST_SHARE", 1e9)  # as many as can be
+    setup, outcome = in_process(lambda job: None)
+    foretold = [line for line in read_lines(setup.journal.path)[0] if line["kind"] == "forecast"]
+    assert outcome.ended == "done" and len(foretold) > 3
+    assert set(foretold[0]) == {"kind", "elapsed", "planned", "answered", "trained", "solved", "right"}
+    assert all(0 <= line["solved"] <= 3 and 0 <= line["right"] <= 3 for line in foretold)
+    assert foretold[-1]["trained"] == 3 and sum(foretold[0]["planned"].values()) > sum(foretold[-1]["planned"].values())
+    tried = []
+
+    def fails(*_):
+        tried.append(1)
+        raise ZeroDivisionError("no forecast today")
+
+    monkeypatch.setattr(progress, "planned_run", fails)
+    without, undisturbed = in_process(lambda job: None)
+    assert undisturbed.ended == "done" and len(tried) == 1 and answers(without) == answers(setup)
+    assert not [line for line in read_lines(without.journal.path)[0] if line["kind"] == "forecast"]

@@ -175,12 +175,9 @@ def test_every_outcome_is_told_apart_and_counted(public, tmp_path):
         trained(cut_right, outvoted(cut_right), cut=True),
     ]
     page = report(tmp_path, results, challenges, solutions)
-    # of the four trained to the end: one is outvoted, two never had the answer
-    assert (
-        page.row("oracle")[1:3] == ["2", "2"]
-        and page.row("flattened")[1:3] == ["1", "1"]
-        and page.row("untrained")[1:3] == ["0", "0"]
-    )
+    # of the trained tasks one is right, two are outvoted (one of them was cut), the others never had the answer
+    assert page.row("oracle")[1:3] == ["3", "33.33%"] and page.row("flattened")[1:3] == ["1", "11.11%"]
+    assert page.row("untrained, flattened")[1:3] == ["1", "11.11%"] and "of 9 tasks 5 have such views" in page.text
     assert page.row(SOLVED)[1:3] == ["2", "22.2%"]
     assert page.row(NOT_SELECTED)[1:3] == ["2", "22.2%"]
     assert page.row(NOT_GENERATED)[1:3] == ["2", "22.2%"]
@@ -267,8 +264,8 @@ def test_forecasts_are_drawn_against_what_happened(public, tmp_path):
         ("training + first views", ["18", "60%", "14", "78%"]),
         ("more views", ["6", "20%", "0", "0%"]),
     ]
-    assert ["5.0s", "0", "2", "0", "1", "0.5"] in page.rows and ["30.0s", "2", "2", "1", "2", "1.2"] in page.rows
-    assert ["1m01s", "2", "", "2", "", "1 in the end"] in page.rows and not any("1m30s" in row for row in page.rows)
+    assert ["5.0s", "0", "2", "0", "1", "", "0.5"] in page.rows and ["30.0s", "2", "2", "1", "2", "", "1.2"] in page.rows
+    assert ["1m01s", "2", "", "2", "", "1 in the end", ""] in page.rows and not any("1m30s" in row for row in page.rows)
     drawing = re.search(r'<svg id="forecast".*?</svg>', page.text)[0]
     assert drawing.count("<polyline") == 4 and "solved: 1" in drawing and "time since process start" in drawing
     assert [len(p.split()) for p in re.findall('points="(.*?)"', drawing)] == [2, 3, 2, 3]  # the axes last
@@ -285,7 +282,7 @@ def test_forecasts_without_solutions_or_an_end(public, tmp_path):
     journal.write_text(journal.read_text() + "".join(json.dumps(line) + "\n" for line in lines))
     answers = Board(challenges, "hierarchical").answers
     page = Page(write_report(tmp_path / "r.html", journal, challenges, None, answers).read_text())
-    assert ["5.0s", "0", "2", "0", "1", ""] in page.rows and ["now", "0", "", "1", "", ""] in page.rows
+    assert ["5.0s", "0", "2", "0", "1", "", ""] in page.rows and ["now", "0", "", "1", "", "", ""] in page.rows
     assert "foretold solved</text>" not in page.text and "<circle" not in page.text
     assert "Forecast against" not in report_without_forecasts(challenges, journal, answers, tmp_path)
 
@@ -441,3 +438,19 @@ def test_write_report_raises_by_kind(public, tmp_path):
     journal = write_journal(tmp_path / "j.jsonl", [])
     with pytest.raises(OutputError, match="cannot be written"):
         write_report(tmp_path / "gone" / "r.html", journal, challenges, None, Board(challenges, "flattened").answers)
+
+
+def test_voting_methods_are_compared_on_the_trained_views_alone(public, tmp_path):
+    challenges, solutions, (one, two, three, four) = only(public, 4)
+    found = Record(Job("program", (two,), 0, 0), "cpu:0", 1.0, explained=True, confidence=0.9)
+    results = [
+        trained(one, [candidates(wrong(solutions[one][0], 0), solutions[one][0])]),  # views identity and rot90
+        Result(found, {two: [candidates(solutions[two][0], source="program")]}),
+        trained(two, [candidates(wrong(solutions[two][0], 0))]),
+        base([three], [[candidates(solutions[three][0], source="base")]]),
+    ]
+    page = report(tmp_path, results, challenges, solutions)
+    assert "strict <b>3</b> of 4 tasks" in page.text and "of 4 tasks 2 have such views" in page.text
+    for name in ("flattened", "hierarchical", "oracle", "rotate", "untrained, flattened"):
+        assert page.row(name)[1:3] == page.row(name)[4:6] == ["1", "25.00%"] and page.row(name)[3] == "0.00% to 75.00%"
+    assert page.row("vanilla")[1:] == ["0", "0.00%", "0.00% to 0.00%"] * 2

@@ -1,6 +1,7 @@
-"""The budget's clock: counts from process start, and ends the process if all else fails.
+"""The budget's clock: counts from process start, says how much of it the end needs, and ends the process if all else fails.
 
-Not here: how the time is spent (`schedule`).
+In:  a budget, what the steps of the end took so far. Out: seconds left, seconds to keep for the end.
+Not here: how the time is spent (`schedule`), measuring the end (`summary`).
 """
 
 import os
@@ -8,6 +9,7 @@ import re
 import sys
 import threading
 import time
+from dataclasses import dataclass
 from pathlib import Path
 
 MAX_AGE = 600.0
@@ -15,7 +17,39 @@ MAX_AGE = 600.0
 STARTED = "ARC_STARTED"
 """Environment variable of a process that started itself again: when it first began, on the monotonic clock."""
 WATCHDOG_SECONDS = 0.5
-"""How long before the end of the budget the watchdog ends the process."""
+"""How long before the end of the budget the watchdog ends the process: its threads take up to 0.4 s to go where other work is
+on the cores."""
+MARGIN_SHARE, MARGIN_LEAST, MARGIN_SECONDS, LONG_SHARE = 0.01, 0.05, 2.0, 0.001
+"""The margin is the first share of a short budget, but the first seconds more than the watchdog's; of a long budget it is the
+other seconds and the last share: 43 s of 11h30m."""
+REPORT_SHARE = 0.0075
+"""The most of the budget that is kept for the report; where that does not do, not all tasks are drawn."""
+MOST_KEPT = 0.2
+"""The most of the budget that is kept for the end, whatever that takes."""
+
+
+def margin_seconds(budget: float) -> float:
+    """Seconds of the budget that nothing is planned for, the watchdog's among them."""
+    return min(max(MARGIN_SHARE * budget, WATCHDOG_SECONDS + MARGIN_LEAST), MARGIN_SECONDS + LONG_SHARE * budget)
+
+
+@dataclass(frozen=True)
+class Closing:
+    """What each step of a run's end takes, in seconds: writing the submission, summary with score, the report."""
+
+    write: float
+    summary: float
+    report: float
+
+    @classmethod
+    def foretold(cls, num_tasks: int) -> "Closing":
+        """Before anything was measured: what 400 tasks took here on a busy CPU core, after a short run."""
+        return cls(write=0.0003 * num_tasks, summary=0.1, report=0.1 + 0.001 * num_tasks)
+
+    def reserve(self, budget: float) -> float:
+        """Seconds to keep for the end, its margin included: no jobs run in them."""
+        report = min(self.report, REPORT_SHARE * budget)
+        return min(MOST_KEPT * budget, margin_seconds(budget) + self.write + self.summary + report)
 
 
 class Clock:
@@ -31,13 +65,6 @@ class Clock:
 
     def left(self) -> float:
         return self.budget - self.elapsed()
-
-    def reserve(self, num_tasks: int) -> float:
-        """Seconds kept for the end: the last cut job, the submission, the score and the report.
-
-        2 s and 15 ms a task (the report takes about 10 ms a trained task here), never more than a tenth of the budget.
-        """
-        return min(0.1 * self.budget, 2 + 0.015 * num_tasks)
 
     def watch(self) -> None:
         """Start the watchdog: shortly before the budget ends it exits with code 0, whatever the process is doing.

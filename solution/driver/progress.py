@@ -1,15 +1,21 @@
-"""Progress for a person: a bar on a terminal, a line now and then in a log, and both in the log file.
+"""Progress for a person: a bar on a terminal, a line now and then in a log, and both in the log file; the forecast in them.
 
-Not here: the final table (`summary`).
+In:  how the run stands. Out: words, and a forecast line in the journal each time one is made.
+Not here: the forecast itself (`schedule.plan`), the final table (`summary`).
 """
 
 import logging
+import math
 import sys
 import time
+from collections.abc import Sequence
 from typing import TYPE_CHECKING
 
 from tqdm import tqdm
 
+from ..schedule.cost import CostModel
+from ..schedule.job import STAGES
+from ..schedule.plan import Flying, Planned, planned_run
 from .clock import format_seconds
 from .journal import Result
 
@@ -17,7 +23,11 @@ if TYPE_CHECKING:
     from .run import Setup
 
 log = logging.getLogger("solution")
-LOG_EVERY = 30.0
+LOG_EVERY, FORECAST_EARLY = 30.0, 2.0
+"""Seconds between two lines in the log; a forecast is made so much sooner, for the line to have it."""
+FORECAST_SHARE = 0.005
+"""The most of the time that forecasts may take."""
+SHORT_NAMES = dict(zip(STAGES, ("cheap", "search", "written", "joint", "training", "views"), strict=True))
 
 
 class _ThroughBar(logging.StreamHandler):
@@ -46,11 +56,59 @@ def set_up_logging(path) -> None:
     log.addHandler(file)
 
 
-class Bar:
-    """The bar counts trained tasks; beside it: tasks with a cheap answer, tasks solved where that is known, time left."""
+def foretell(setup: "Setup", cost: CostModel, devices: Sequence[str], seconds: float, flying: Flying | None = None) -> Planned:
+    """Forecast the next `seconds` and write it to the journal. Raises `OSError` where that fails."""
+    planned = planned_run(cost, setup.preset, devices, seconds, setup.progress, flying)
+    line = {
+        "kind": "forecast", "elapsed": round(setup.clock.elapsed(), 3),
+        "planned": {stage: round(value, 2) for stage, value in planned.seconds.items()},
+        "answered": planned.answered, "trained": planned.trained, "solved": round(planned.solved, 2),
+        "right": None if setup.solutions is None else setup.board.score(setup.solutions).strict,
+    }  # fmt: skip
+    setup.journal.append(line)
+    return planned
 
-    def __init__(self, setup: "Setup", num_workers: int):
-        self._setup, self._logged = setup, time.monotonic()
+
+class Outlook:
+    """The forecast as it was last made; none where making it failed, which costs the run nothing."""
+
+    def __init__(self, setup: "Setup", cost: CostModel):
+        self._setup, self._cost = setup, cost
+        self.planned = setup.planned
+        self._due = time.monotonic() + (LOG_EVERY - FORECAST_EARLY if self.planned else 0.0)
+
+    def update(self, devices: Sequence[str], seconds: float, flying: Flying) -> None:
+        """Forecast anew where that is due: twice a minute, or as much less often as it takes too long."""
+        begun = time.monotonic()
+        if begun < self._due or seconds <= 0:
+            return
+        try:
+            self.planned = foretell(self._setup, self._cost, devices, seconds, flying)
+        except Exception as error:
+            log.warning("no more forecasts: %s: %s", type(error).__name__, error)
+            log.debug("forecast failed", exc_info=True)
+            self.planned, self._due = None, math.inf
+            return
+        now = time.monotonic()
+        self._due = now + max(LOG_EVERY - FORECAST_EARLY, (now - begun) / FORECAST_SHARE)
+
+    def left(self) -> str:
+        """Device time that each stage is still to get, in words."""
+        seconds = {} if self.planned is None else self.planned.seconds
+        parts = [f"{SHORT_NAMES[stage]} {_rounded(value)}" for stage, value in seconds.items() if value >= 0.5]
+        return f"; device time left: {', '.join(parts)}" if parts else ""
+
+
+def _rounded(seconds: float) -> str:
+    return f"{seconds:.0f}s" if seconds < 60 else format_seconds(seconds)
+
+
+class Bar:
+    """The bar counts trained tasks; beside it: tasks with a cheap answer, tasks solved where that is known, tasks expected
+    right in the end, time left."""
+
+    def __init__(self, setup: "Setup", outlook: Outlook):
+        self._setup, self._outlook, self._logged = setup, outlook, time.monotonic()
         self._bar = tqdm(
             total=len(setup.sizes), unit="task", file=sys.stderr, disable=not sys.stderr.isatty(), dynamic_ncols=True,
             bar_format="{desc} |{bar}| {postfix}",
@@ -75,10 +133,13 @@ class Bar:
         if setup.solutions is not None:
             score = setup.board.score(setup.solutions)
             words += f", solved {score.strict}"
+        if self._outlook.planned is not None:
+            words += f", expected {self._outlook.planned.solved:.0f} at the end"
         time_left = f"{format_seconds(max(0.0, left))} left"
         self._bar.set_description_str(words, refresh=False)
         self._bar.n = len(progress.trained)
         self._bar.set_postfix_str(time_left)
         if time.monotonic() - self._logged > LOG_EVERY:
             self._logged = time.monotonic()
-            log.log(logging.DEBUG if sys.stderr.isatty() else logging.INFO, "%s, %s", words, time_left)
+            level = logging.DEBUG if sys.stderr.isatty() else logging.INFO
+            log.log(level, "%s, %s%s", words, time_left, self._outlook.left())

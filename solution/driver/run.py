@@ -14,31 +14,34 @@ from pathlib import Path
 from ..arc.load import Challenges, Solutions
 from ..arc.submission import OutputError, write_submission
 from ..preset import Preset
-from ..schedule.allocate import exhausted, next_job, train_seconds
-from ..schedule.cost import CostModel
+from ..schedule.allocate import best, exhausted, next_job, open_program_jobs, train_seconds
+from ..schedule.cost import STEP_PASSES, CostModel
 from ..schedule.job import Job, Progress, TaskSize
+from ..schedule.plan import Planned
 from .board import Board
-from .clock import Clock
+from .clock import Clock, Closing
 from .journal import Journal, Result, result_to_json
-from .progress import Bar
+from .progress import Bar, Outlook
+from .summary import Rehearsal
 from .worker import Assignment, Worker
 
 log = logging.getLogger("solution")
 
-WRITE_EVERY = 2.0
-"""Seconds between two writes of the submission file, at the least."""
+WRITE_EVERY, WRITE_SHARE = 2.0, 0.02
+"""Seconds between two writes of the submission file, at the least, and the most of the time that they may take."""
 SICK_AFTER = 4
 """A worker that fails so many times in a row gets no more jobs while there is another; from the last but one on, its
 failures are not held against the tasks."""
-LAST_WAIT = 0.5
-"""Share of the reserve that cut jobs have to hand in what they found."""
+LOOK_STEPS, LOOK_SEARCH, LOOK_SHARE = 16, 0.5, 0.01
+"""How long a job goes on after its time: so many steps of decoding (`decode.greedy`), or seconds of a search. No more than this
+share of the budget is kept for it: what comes later is lost."""
 
 
 @dataclass
 class Setup:
     """Everything that a run needs, loaded and checked. `sizes` are the tasks to solve, the others get placeholders. `speed`:
     token-passes a second by a first timing. `may_restart`: where a device is lost, end the run when nothing is in flight, for
-    a fresh process to go on with all of them; else go on with the others."""
+    a fresh process to go on with all of them; else go on with the others. `planned`: the forecast at the start."""
 
     challenges: Challenges
     solutions: Solutions | None
@@ -51,16 +54,22 @@ class Setup:
     speed: float
     may_restart: bool = False
     progress: Progress = field(default_factory=Progress)
+    planned: Planned | None = None
 
 
 @dataclass
 class Outcome:
-    """What happened: results of this process, the cost model, and why the run ended ("done", "budget", or "lost": devices)."""
+    """What happened: results of this process, the cost model, and why the run ended ("done", "budget", or "lost": devices).
+
+    `closing`: what was kept for the end; `stopped`: seconds from process start to when no more results were waited for.
+    """
 
     results: list[Result]
     ended: str
     cost: CostModel
     first_answer: float | None = None
+    closing: Closing | None = None
+    stopped: float = 0.0
 
 
 def replay(setup: Setup, joint_adapter: bool) -> None:
@@ -78,35 +87,41 @@ def run(setup: Setup, workers: list[Worker], finished: queue.Queue) -> Outcome:
     for record in (r.record for r in setup.journal.results):
         if record.ok and not record.cut:
             cost.observe(record.job, record.device, record.seconds)
-    reserve = setup.clock.reserve(len(setup.board.answers))
     outcome = Outcome([], "budget", cost)
+    rehearsal, outlook = Rehearsal(setup, outcome), Outlook(setup, cost)
     busy: dict[Worker, Job] = {}
+    begun: dict[Worker, float] = {}
     streak = dict.fromkeys(workers, 0)  # failures in a row
     idle, lost = list(workers), False
-    last_write = time.monotonic()
-    dirty = True
-    with Bar(setup, len(workers)) as bar:
+    next_write, dirty = time.monotonic() + WRITE_EVERY, True
+    with Bar(setup, outlook) as bar:
         while True:
-            left = setup.clock.left() - reserve
+            left = setup.clock.left() - rehearsal.closing().reserve(setup.clock.budget)
             fruitful = any(result.record.ok for result in outcome.results)
             for worker in [] if lost and fruitful and setup.may_restart else list(idle):
                 serving = [other.device for other in (*idle, *busy)]
                 job = next_job(setup.progress, cost, setup.preset, set(busy.values()), worker.device, left, serving)
+                job = job or last_search(setup, cost, set(busy.values()), worker.device, left)
                 if job is None:
                     continue
                 now = time.monotonic()
-                train_for = train_seconds(job, cost, setup.preset, worker.device, left)
-                worker.assignments.put(Assignment(job, now + train_for, now + left))
-                busy[worker] = job
+                last_look = left - look_seconds(job, cost, worker.device, setup.clock.budget)
+                train_for = train_seconds(job, cost, setup.preset, worker.device, last_look)
+                worker.assignments.put(Assignment(job, now + train_for, now + last_look))
+                busy[worker], begun[worker] = job, now
                 idle.remove(worker)
             if not busy:
                 done = exhausted(setup.progress, setup.sizes, setup.preset)
                 outcome.ended = "done" if done else "lost" if lost and (fruitful and setup.may_restart or not idle) else "budget"
                 break
-            if left <= -LAST_WAIT * reserve:
+            if left <= 0:
                 break
+            serving = [*idle, *busy]
+            flying = {place: (busy[one], time.monotonic() - begun[one]) for place, one in enumerate(serving) if one in busy}
+            outlook.update([one.device for one in serving], left, flying)
+            rehearsal.update(left)
             try:
-                worker, result = finished.get(timeout=min(1.0, max(0.05, left + LAST_WAIT * reserve)))
+                worker, result = finished.get(timeout=min(1.0, max(0.02, left)))
             except queue.Empty:
                 bar.update(outcome.results, left)
                 continue
@@ -131,13 +146,37 @@ def run(setup: Setup, workers: list[Worker], finished: queue.Queue) -> Outcome:
                     outcome.first_answer = setup.clock.elapsed()
                 if not result.record.cut:
                     cost.observe(job, worker.device, result.record.seconds)
-            if dirty and time.monotonic() - last_write > WRITE_EVERY:
-                last_write, dirty = time.monotonic(), not write(setup)
+            now = time.monotonic()
+            if dirty and now > next_write:
+                dirty = not write(setup)
+                took = time.monotonic() - now
+                rehearsal.wrote(took)
+                next_write = now + max(WRITE_EVERY, took / WRITE_SHARE)
             bar.update(outcome.results, left)
+    outcome.closing, outcome.stopped = rehearsal.closing(), setup.clock.elapsed()
+    for worker, job in busy.items():
+        log.debug("%s of %s on %s came too late", job.stage, ", ".join(job.tasks), worker.device)
     write(setup)
     for worker in workers:
         worker.stop()
     return outcome
+
+
+def last_search(setup: Setup, cost: CostModel, running: set[Job], device: str, seconds_left: float) -> Job | None:
+    """Where nothing fits any more: the search that gains most per second. The clock will cut it; what it found counts."""
+    if seconds_left < LOOK_SEARCH:
+        return None
+    return best(open_program_jobs(setup.progress, cost.sizes, setup.preset, running, device), cost, device)
+
+
+def look_seconds(job: Job, cost: CostModel, device: str, budget: float) -> float:
+    """Seconds that a job is taken to go on after its time is over, until it looks at the clock and hands in what it has."""
+    if job.stage in ("program", "written"):
+        seconds = LOOK_SEARCH
+    else:
+        rows = job.num_views * sum(cost.sizes[task].num_tests for task in job.tasks)
+        seconds = LOOK_STEPS * STEP_PASSES * rows / cost.speed(device, "base")
+    return min(seconds, LOOK_SHARE * budget)
 
 
 def write(setup: Setup) -> bool:

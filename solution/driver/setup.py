@@ -8,10 +8,12 @@ import argparse
 import hashlib
 import json
 import logging
+import multiprocessing
 import os
 import queue
 import shutil
 import sys
+import time
 from dataclasses import dataclass, replace
 
 import numpy as np
@@ -23,22 +25,19 @@ from ..models.adapted import NonFiniteError
 from ..models.manifest import PROJECT, WeightsError, WeightSet
 from ..preset import Preset
 from ..program.written.sandbox import Sandbox, SandboxError
-from ..report.outcome import stage_rows
-from ..report.page import write_report
 from ..schedule.cost import CostModel
-from ..schedule.job import STAGES, TaskSize
-from ..schedule.plan import planned_run, starved
+from ..schedule.job import TaskSize
 from .board import Board
 from .cli import Input
-from .clock import STARTED, Clock, format_seconds
+from .clock import STARTED, Clock, Closing, format_seconds
 from .devices import search_workers, threads_per_worker
 from .journal import Journal
-from .progress import set_up_logging
-from .run import Outcome, Setup, replay, run, write
+from .progress import foretell, set_up_logging
+from .run import Setup, replay, run, write
 from .searcher import Searcher
 from .solve import JOINT, Solver, can_read_adapter
 from .startup import get_ready
-from .summary import summary
+from .summary import conclude
 from .worker import Worker
 
 log = logging.getLogger("solution")
@@ -47,8 +46,8 @@ RESTARTS = "ARC_RESTARTS"
 """Environment variable of a process that started itself again: how often."""
 MOST_RESTARTS, RESTART_SECONDS = 5, 60.0
 """Restarts at most, and seconds that must be left for one."""
-REPORT_SECONDS = 1.5
-"""Seconds that must be left for the report to be begun; the watchdog ends it all the same where they do not do."""
+LAST_WORD = 0.1
+"""Seconds that workers have to end once everything is written."""
 
 
 @dataclass(frozen=True)
@@ -69,7 +68,7 @@ def start(options: argparse.Namespace, found: Input, chosen: list[str], clock: C
     every device was lost, the process starts itself again and goes on from the journal (`restart`).
     """
     try:
-        setup, workers, finished, planned = prepare(options, found, chosen, clock, wanted)
+        setup, workers, finished = prepare(options, found, chosen, clock, wanted)
     except (InputError, OSError, WeightsError, NonFiniteError) as error:
         print(f"submission.py: {error}", file=sys.stderr)
         return 2
@@ -81,13 +80,17 @@ def start(options: argparse.Namespace, found: Input, chosen: list[str], clock: C
         outcome = run(setup, workers, finished)
         if outcome.ended == "lost" and setup.may_restart and clock.left() > RESTART_SECONDS:
             restart(clock)
-        conclude(setup, outcome, planned)
+        conclude(setup, outcome)
     except Exception as error:
         log.exception("the run broke off, the submission holds what was answered: %s", error)
         write(setup)
     log.info("submission: %s\nlog: %s", options.output, options.output.with_suffix(".log"))
-    if not all(worker.join(0.2) for worker in workers):
+    log.debug("everything is written after %.2fs", clock.elapsed())
+    until = time.monotonic() + LAST_WORD
+    if not all([worker.join(max(0.0, until - time.monotonic())) for worker in workers]):
         # A worker is still inside a long operation: its result is not wanted, and waiting for it could cost the budget.
+        for child in multiprocessing.active_children():
+            child.kill()
         logging.shutdown()
         sys.stdout.flush()
         os._exit(0)
@@ -109,29 +112,10 @@ def restart(clock: Clock) -> None:
     os.execv(sys.executable, [sys.executable, str(PROJECT / "submission.py"), *arguments])
 
 
-def conclude(setup: Setup, outcome: Outcome, planned: dict[str, float]) -> None:
-    """Summary, closing line of the journal, and the report where time is left for it."""
-    clock, journal = setup.clock, setup.journal
-    log.info("%s", summary(setup, outcome, planned))
-    spent = {stage: row[4] for stage, row in zip(STAGES, stage_rows(outcome.results))}
-    warnings = starved(planned, spent) if outcome.ended == "budget" else []
-    for line in warnings:
-        log.warning("less than half of its time: %s", line)
-    end = {"kind": "end", "seconds": round(clock.elapsed(), 2), "budget": clock.budget, "ended": outcome.ended}
-    journal.append(end | {"planned": planned, "starved": warnings})
-    journal.close()
-    if clock.left() < REPORT_SECONDS:
-        log.info("no time is left for the report; afterwards: python -m solution.report %s", journal.path.parent)
-        return
-    report = journal.path.with_name("report.html")
-    write_report(report, journal.path, setup.challenges, setup.solutions, setup.board.answers)
-    log.info("report: %s", report)
-
-
 def prepare(
     options: argparse.Namespace, found: Input, chosen: list[str], clock: Clock, wanted: Wanted
-) -> tuple[Setup, list[Worker], queue.Queue, dict[str, float]]:
-    """Load and check everything; -> setup, workers, their results' queue, and the share planned for each stage."""
+) -> tuple[Setup, list[Worker], queue.Queue]:
+    """Load and check everything; -> setup, workers, their results' queue."""
     folder = options.output.with_suffix(".run")
     folder.mkdir(exist_ok=True)
     set_up_logging(options.output.with_suffix(".log"))
@@ -164,16 +148,14 @@ def prepare(
     if any(r.record.job.stage == "joint" and r.record.ok for r in journal.results) and not joint_adapter:
         log.warning("the joint adapter of the earlier run cannot be read: it is trained again")
     replay(setup, joint_adapter)
-    seconds = clock.left() - clock.reserve(len(tasks))
+    seconds = clock.left() - Closing.foretold(num_tasks).reserve(clock.budget)
     searchers = search_workers(names) if preset.program or preset.written else []
-    planned = planned_run(CostModel(setup.sizes, preset, ready.speed), preset, names + searchers, seconds)
-    log.info("estimate from one forward pass: %d of %d tasks answered, %d trained in %s", planned.answered, len(tasks),
-             planned.trained, format_seconds(seconds))  # fmt: skip
-    forecast = {"elapsed": clock.elapsed(), "planned": planned.seconds, "answered": planned.answered, "trained": planned.trained}
     try:
-        setup.journal.append({"kind": "forecast", **forecast, "solved": None})
-    except OSError as error:
-        log.warning("%s: the forecast cannot be written (%s)", journal.path, error.strerror)
+        setup.planned = planned = foretell(setup, CostModel(setup.sizes, preset, ready.speed), names + searchers, seconds)
+        log.info("estimate from one forward pass: %d of %d tasks answered, %d trained, %.0f right in %s", planned.answered,
+                 len(tasks), planned.trained, planned.solved, format_seconds(seconds))  # fmt: skip
+    except Exception as error:
+        log.warning("%s: there is no forecast (%s: %s)", journal.path, type(error).__name__, error)
     finished: queue.Queue = queue.Queue()
     threads = threads_per_worker(names)
     workers = [
@@ -181,7 +163,7 @@ def prepare(
         for name, model in zip(names, ready.models)
     ]
     workers += [Worker(name, Searcher(name, tasks, preset, options.seed), finished, 1) for name in searchers]
-    return setup, workers, finished, planned.shares
+    return setup, workers, finished
 
 
 def lockable(preset: Preset, rerun: bool) -> Preset:

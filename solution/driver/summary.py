@@ -1,18 +1,90 @@
-"""The table at the end of a run: tasks reached, time and speed per stage, failures, and the score where it is known.
+"""The end of a run: its table, the journal's closing line, the report; and what all that takes, tried out while it works.
 
-In:  setup and outcome. Out: text. Every number was measured in this run or says otherwise.
+In:  setup and outcome. Out: text, report.html, a `Closing`. Every number was measured in this run or says otherwise.
+Not here: what is drawn in the report (`report`).
 """
 
+import logging
+import time
 from collections import Counter
+from collections.abc import Callable
+from dataclasses import replace
+from typing import TYPE_CHECKING
 
-from ..arc.score import bootstrap_interval
+from ..report.methods import interval
 from ..report.outcome import stage_rows
+from ..report.page import write_report
 from ..schedule.job import STAGES
-from .clock import format_seconds
-from .run import Outcome, Setup
+from ..schedule.plan import starved
+from .clock import WATCHDOG_SECONDS, Closing, format_seconds
+
+if TYPE_CHECKING:
+    from .run import Outcome, Setup
+
+log = logging.getLogger("solution")
+REPORT_RESULT = 0.002
+"""Seconds by which a result prolongs the report, until that was measured."""
+TRIED_SHARE, TRIED_EVERY = 0.005, 5.0
+"""The end is tried out at most so large a share of the time, and with so many seconds between."""
+REPORT_LEAST, REPORT_WRITE = 0.3, 0.05
+"""The share of the report's time that must be left for it to be begun, and the seconds to write what was drawn of it."""
 
 
-def summary(setup: Setup, outcome: Outcome, planned: dict[str, float]) -> str:
+class Rehearsal:
+    """Learns what the end of this run takes: from every writing of the submission, and from summary and report made now and
+    then in the main thread, which has little else to do. The report stands beside the journal from then on."""
+
+    def __init__(self, setup: "Setup", outcome: "Outcome"):
+        self._setup, self._outcome = setup, outcome
+        self._closing = Closing.foretold(len(setup.board.answers))
+        self._tried: list[tuple[int, float]] = []  # (results then, seconds of the report), the first and the last
+        self._writes: list[float] = []
+        self._due = 0.0
+
+    def wrote(self, seconds: float) -> None:
+        """The submission was written in so many seconds; of the last three writes the middle one counts."""
+        self._writes = [*self._writes[-2:], seconds]
+        self._closing = replace(self._closing, write=sorted(self._writes)[(len(self._writes) - 1) // 2])
+
+    def closing(self) -> Closing:
+        """What the end would take now."""
+        if not self._tried:
+            return self._closing
+        (few, first), (many, last) = self._tried[0], self._tried[-1]
+        slope = max(0.0, last - first) / (many - few) if many > few else REPORT_RESULT
+        return replace(self._closing, report=last + slope * (self._results() - many))
+
+    def _results(self) -> int:
+        return len(self._setup.journal.results) + len(self._outcome.results)
+
+    def update(self, left: float) -> None:
+        """Try the end out where that is due; not when only few of the `left` seconds for jobs would remain after it."""
+        now = time.monotonic()
+        if now < self._due or left < 3 * (self._closing.summary + self.closing().report):
+            return
+        taken = 0.0
+        try:
+            if not self._tried:
+                summary(self._setup, self._outcome, {})  # the first draws the samples of its intervals
+                words = _taken(lambda: summary(self._setup, self._outcome, {}))
+                self._closing = replace(self._closing, summary=words)
+            taken = _taken(lambda: report(self._setup))
+        except Exception as error:  # the end will say so aloud
+            log.debug("the end cannot be tried out now: %s", error, exc_info=True)
+        self._tried = [*self._tried[:1], (self._results(), taken)]
+        ended = time.monotonic()
+        self._due = ended + max(TRIED_EVERY, (ended - now) / TRIED_SHARE)
+
+
+def _taken(step: Callable[[], object]) -> float:
+    """Seconds that a step of the end would take: the mean of those by the clock, while workers are at work beside it, and of
+    those that this thread computed."""
+    clock, computed = time.monotonic(), time.thread_time()
+    step()
+    return (time.monotonic() - clock + time.thread_time() - computed) / 2
+
+
+def summary(setup: "Setup", outcome: "Outcome", planned: dict[str, float]) -> str:
     """The closing text of a run. `planned`: share of the device time planned for each stage at the start."""
     lines = ["", f"{'stage':28}{'jobs':>6}{'tasks':>7}{'planned':>9}{'spent':>8}{'seconds':>10}{'tokens/s':>10}"]
     for stage, row in zip(STAGES, stage_rows(outcome.results)):
@@ -38,8 +110,40 @@ def summary(setup: Setup, outcome: Outcome, planned: dict[str, float]) -> str:
     if setup.solutions is not None:
         before, after = setup.board.score_before_training(setup.solutions), setup.board.score(setup.solutions)
         for name, score in (("one view, before training", before), ("submission", after)):
-            low, high = bootstrap_interval([all(f) for f in score.solved.values()])
+            low, high = interval([all(f) for f in score.solved.values()])
             strict = f"strict {score.strict} of {score.tasks} tasks ({score.strict_share:.2%}, 95% {low:.2%} to {high:.2%})"
             partial = f"partial {score.outputs_solved} of {score.outputs} outputs ({score.partial_share:.2%})"
             lines.append(f"score, {name}: {strict}; {partial}")
     return "\n".join(lines)
+
+
+def report(setup: "Setup") -> None:
+    """Write the report beside the journal; tasks for which no time is left are not drawn."""
+    clock = setup.clock
+    path = setup.journal.path.with_name("report.html")
+    write_report(
+        path, setup.journal.path, setup.challenges, setup.solutions, setup.board.answers,
+        lambda: clock.left() < WATCHDOG_SECONDS + REPORT_WRITE,
+    )  # fmt: skip
+
+
+def conclude(setup: "Setup", outcome: "Outcome") -> None:
+    """Summary, closing line of the journal, and the report where time is left for it."""
+    clock, journal = setup.clock, setup.journal
+    planned = setup.planned.shares if setup.planned else {}
+    log.info("%s", summary(setup, outcome, planned))
+    spent = {stage: row[4] for stage, row in zip(STAGES, stage_rows(outcome.results))}
+    warnings = starved(planned, spent) if outcome.ended == "budget" else []
+    for line in warnings:
+        log.warning("less than half of its time: %s", line)
+    end = {"kind": "end", "seconds": round(clock.elapsed(), 2), "budget": clock.budget, "ended": outcome.ended}
+    kept = {name: round(value, 3) for name, value in vars(outcome.closing).items()} if outcome.closing else {}
+    journal.append(end | {"planned": planned, "starved": warnings, "stopped": round(outcome.stopped, 3), "closing": kept})
+    journal.close()
+    path = journal.path.with_name("report.html")
+    needed = outcome.closing.report if outcome.closing else 0.0
+    if clock.left() < WATCHDOG_SECONDS + REPORT_LEAST * needed:
+        log.info("no time is left for the whole report; afterwards: python -m solution.report %s", path.parent)
+        return
+    report(setup)
+    log.info("report: %s", path)

@@ -17,7 +17,8 @@ import torch
 from ..arc.load import public_set
 from ..arc.score import bootstrap_interval, score
 from ..models.manifest import ENTRY_FILE, PROJECT
-from ..report.outcome import method_rows, read_run
+from ..report.methods import method_rows
+from ..report.outcome import read_run
 from ..weights.pack import COUNTERS, pack_folder, said_by
 from .check import compare
 from .folders import write_whole
@@ -67,7 +68,8 @@ def run_driver(weights: Path, folder: Path, budget: str, chosen: str) -> dict:
     result = score(answers, solutions)
     flags = [all(solved) for solved in result.solved.values()]
     run = read_run(output.with_suffix(".run") / "journal.jsonl", challenges)
-    methods = {name: f"strict {strict}, outputs {outputs}" for name, strict, outputs in method_rows(run, solutions)}
+    rows, _ = method_rows(run, solutions)
+    methods = {row.name: f"strict {row.score.strict}, outputs {row.score.outputs_solved}" for row in rows}
     return {
         "set": f"ARC-AGI-1 public {chosen}",
         "how": f"python {' '.join(command)}, {hardware(torch.device('cuda' if torch.cuda.is_available() else 'cpu'))}",

@@ -2,13 +2,13 @@
 
 In:  the forecast lines of a journal, its results. Out: a section of the report. A journal without such lines has no section.
 
-The driver writes one at the start of its work, without a number solved; later ones are drawn where there are any. JSON, in one
-line:
+The driver writes one at the start of its work, and then about twice a minute. JSON, in one line:
     {"kind": "forecast", "elapsed": 31.5, "planned": {"base": 240.0, "ttt": 1300.0},
-     "answered": 400, "trained": 40, "solved": 68.2}
+     "answered": 400, "trained": 40, "solved": 68.2, "right": 12}
 `elapsed`: seconds from process start; `planned`: device-seconds that each stage is still to get until the end of the budget;
 `answered`, `trained`: tasks foretold to have their cheap answer, their training, by then; `solved`: tasks expected right by
-then, null where no gain model says. What is done by the time of a forecast follows from the job lines above it.
+then, null where no gain model says; `right`: tasks right at the time of the forecast, null or left out where that is not known.
+What is done by the time of a forecast follows from the job lines above it.
 Not here: making forecasts (`schedule.plan`), the page around the section (`page`).
 """
 
@@ -25,6 +25,8 @@ WIDTH, HEIGHT, LEFT, RIGHT, TOP, FOOT = 640, 240, 46, 150, 12, 36
 TRAINED, SOLVED = "#0072b2", "#b45309"
 LABEL_GAP = 14
 """Pixels between two labels, at the least."""
+MOST_DRAWN = 120
+"""Of more forecasts so many are drawn and listed, evenly, the first and the last among them."""
 
 
 @dataclass(frozen=True)
@@ -37,13 +39,15 @@ class Forecast:
     trained: int
     solved: float | None
     jobs: int
+    right: int | None = None
 
 
 def forecast_from_json(value: dict, jobs: int) -> Forecast:
     """The forecast of a journal line. Raises `KeyError`, `TypeError`, `ValueError` or `AttributeError` where it is none."""
     planned = {str(stage): float(seconds) for stage, seconds in value["planned"].items()}
     solved = None if value["solved"] is None else float(value["solved"])
-    return Forecast(float(value["elapsed"]), planned, int(value["answered"]), int(value["trained"]), solved, jobs)
+    right = None if value.get("right") is None else int(value["right"])
+    return Forecast(float(value["elapsed"]), planned, int(value["answered"]), int(value["trained"]), solved, jobs, right)
 
 
 def of_last_process(forecasts: Sequence[Forecast]) -> list[Forecast]:
@@ -52,11 +56,22 @@ def of_last_process(forecasts: Sequence[Forecast]) -> list[Forecast]:
     return list(forecasts[begin:])
 
 
-def tasks_done(results: Sequence[Result], stage: str) -> int:
-    """Tasks that have finished a job of a stage."""
-    return len(
-        {t for r in results if r.record.job.stage == stage and r.record.ok and not r.record.cut for t in r.record.job.tasks}
-    )
+def thinned(forecasts: Sequence[Forecast]) -> list[Forecast]:
+    """No more of them than are drawn."""
+    count = min(len(forecasts), MOST_DRAWN)
+    return [forecasts[round(i * (len(forecasts) - 1) / max(1, count - 1))] for i in range(count)]
+
+
+def tasks_done(results: Sequence[Result], stage: str, jobs: Sequence[int]) -> list[int]:
+    """Tasks that had finished a job of a stage, among the first so many results, for each of these rising counts."""
+    done, found, place = set(), [], 0
+    for count in jobs:
+        for record in (result.record for result in results[place:count]):
+            if record.job.stage == stage and record.ok and not record.cut and not record.parked:
+                done.update(record.job.tasks)
+        place = count
+        found.append(len(done))
+    return found
 
 
 def forecast_section(
@@ -67,12 +82,14 @@ def forecast_section(
 ) -> str:
     """The section. `seconds`: when the run ended, None where it did not; `solved`: tasks right in the end, None where that is
     not known."""
-    mine = of_last_process(forecasts)
+    mine = thinned(of_last_process(forecasts))
     if not mine:
         return ""
+    counts = [forecast.jobs for forecast in mine] + [len(results)]
+    answered, trained = (tasks_done(results, stage, counts) for stage in ("base", "ttt"))
     return (
         f"<h2>Forecast against what happened</h2>{_shares(mine[0], results[mine[0].jobs :])}"
-        f"{_drawing(mine, results, seconds, solved)}{_table(mine, results, seconds, solved)}"
+        f"{_drawing(mine, trained, seconds, solved)}{_table(mine, answered, trained, seconds, solved)}"
     )
 
 
@@ -99,15 +116,18 @@ def _shares(first: Forecast, after: Sequence[Result]) -> str:
     return f'<p class="dim">{note}</p><table id="planned"><tr><th>stage</th>{head}<th></th></tr>{rows}</table>'
 
 
-def _drawing(forecasts: Sequence[Forecast], results: Sequence[Result], seconds: float | None, solved: int | None) -> str:
-    """Foretold and real tasks over time: dashed what was foretold for the end, solid what was done by then."""
+def _drawing(forecasts: Sequence[Forecast], trained: Sequence[int], seconds: float | None, solved: int | None) -> str:
+    """Foretold and real tasks over time: dashed what was foretold for the end, solid what was done by then. `trained`: by the
+    time of each forecast, and in the end."""
     end = max(seconds or 0.0, forecasts[-1].elapsed)
-    trained = [(f.elapsed, tasks_done(results[: f.jobs], "ttt")) for f in forecasts]
-    trained += [(seconds, tasks_done(results, "ttt"))] if seconds else []
+    times = [f.elapsed for f in forecasts] + ([seconds] if seconds else [])
+    right = [(f.elapsed, f.right) for f in forecasts if f.right is not None]
+    right += [(seconds, solved)] if right and seconds and solved is not None else []
     lines = [
         ("foretold trained", TRAINED, True, [(f.elapsed, f.trained) for f in forecasts]),
-        ("trained so far", TRAINED, False, trained),
+        ("trained so far", TRAINED, False, list(zip(times, trained))),
         ("foretold solved", SOLVED, True, [(f.elapsed, f.solved) for f in forecasts if f.solved is not None]),
+        ("solved so far", SOLVED, False, right),
     ]
     lines = [line for line in lines if line[3]]
     top = max([value for *_, points in lines for _, value in points] + [solved or 0, 1])
@@ -126,10 +146,12 @@ def _drawing(forecasts: Sequence[Forecast], results: Sequence[Result], seconds: 
         labels.append((y(points[-1][1]), name, colour))
     if solved is not None and seconds:
         parts.append(f'<circle cx="{x(seconds):.1f}" cy="{y(solved):.1f}" r="4" fill="{SOLVED}"/>')
+        labels = [label for label in labels if label[1] != "solved so far"]
         labels.append((y(solved), f"solved: {solved}", SOLVED))
     at = -float(LABEL_GAP)
-    for place, name, colour in sorted(labels):
-        at = max(place + 4, at + LABEL_GAP)
+    for number, (place, name, colour) in enumerate(sorted(labels)):
+        lowest = HEIGHT - FOOT - LABEL_GAP * (len(labels) - 1 - number)
+        at = max(min(place + 4, lowest), at + LABEL_GAP)
         parts.append(f'<text x="{WIDTH - RIGHT + 8}" y="{at:.1f}" fill="{colour}">{escape(name)}</text>')
     bottom, middle = HEIGHT - FOOT, (TOP + HEIGHT - FOOT) / 2
     parts += [
@@ -145,17 +167,22 @@ def _drawing(forecasts: Sequence[Forecast], results: Sequence[Result], seconds: 
     return f'<svg id="forecast" width="{WIDTH}" height="{HEIGHT}" {style}>{"".join(parts)}</svg>'
 
 
-def _table(forecasts: Sequence[Forecast], results: Sequence[Result], seconds: float | None, solved: int | None) -> str:
-    """Every forecast in numbers, and the end."""
+def _table(
+    forecasts: Sequence[Forecast],
+    answered: Sequence[int],
+    trained: Sequence[int],
+    seconds: float | None,
+    solved: int | None,
+) -> str:
+    """Every forecast in numbers, and the end. `answered`, `trained`: by the time of each, and in the end."""
     rows = [
-        (format_seconds(f.elapsed), tasks_done(results[: f.jobs], "base"), f.answered, tasks_done(results[: f.jobs], "ttt"),
-         f.trained, "" if f.solved is None else f"{f.solved:.1f}")
-        for f in forecasts
+        (format_seconds(f.elapsed), answered[i], f.answered, trained[i], f.trained, "" if f.right is None else f.right,
+         "" if f.solved is None else f"{f.solved:.1f}")
+        for i, f in enumerate(forecasts)
     ]  # fmt: skip
     final = "" if solved is None else f"{solved} in the end"
-    ended = format_seconds(seconds) if seconds else "now"
-    rows.append((ended, tasks_done(results, "base"), "", tasks_done(results, "ttt"), "", final))
+    rows.append((format_seconds(seconds) if seconds else "now", answered[-1], "", trained[-1], "", final, ""))
     body = "".join("<tr>" + "".join(f'<td class="n">{cell}</td>' for cell in row) + "</tr>" for row in rows)
-    names = ("at", "answered by then", "foretold", "trained by then", "foretold", "foretold solved")
+    names = ("at", "answered by then", "foretold", "trained by then", "foretold", "solved by then", "foretold")
     head = "".join(f'<th class="n">{name}</th>' for name in names)
-    return f'<details><summary>every forecast</summary><table id="forecasts"><tr>{head}</tr>{body}</table></details>'
+    return f'<details><summary>forecasts in numbers</summary><table id="forecasts"><tr>{head}</tr>{body}</table></details>'

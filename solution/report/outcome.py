@@ -11,14 +11,13 @@ from pathlib import Path
 
 import numpy as np
 
-from ..arc.load import Challenges, InputError, Solutions
+from ..arc.load import Challenges, InputError
 from ..arc.score import solved_tests
 from ..arc.task import Grid, grid_key
 from ..arc.view import SYMMETRIES
 from ..decode.candidate import Candidate
 from ..driver.journal import Result, read_lines, result_from_json
 from ..schedule.job import STAGE_NAMES, STAGES
-from ..select.vote import METHODS
 from .forecast import Forecast, forecast_from_json
 
 NOT_SELECTED, NOT_GENERATED, NOT_REACHED, SOLVED = "not selected", "not generated", "not reached", "solved"
@@ -45,10 +44,11 @@ class Run:
     forecasts: list[Forecast] = field(default_factory=list)
 
     def by_task(self) -> dict[str, Jobs]:
-        """The jobs that count, by task: of those that did not fail, the last one done for each stage and first view."""
+        """The jobs that count, by task: of those that did not fail, the last one done for each stage and first view; no slices of
+        trainings, but for the last, which knows the losses of all."""
         found = defaultdict(dict)
         for result in self.results:
-            if result.record.ok:
+            if result.record.ok and not result.record.parked:
                 for name in result.record.job.tasks:
                     found[name][result.record.job.stage, result.record.job.first_view] = result
         return found
@@ -89,34 +89,15 @@ def _check_tasks(result: Result, challenges: Challenges, place: str) -> None:
 
 
 def stage_rows(results: list[Result]) -> list[tuple]:
-    """Per stage: name, jobs, tasks done, device-seconds, share of all device-seconds, tokens per device-second."""
+    """Per stage: name, jobs (each slice of a training one), tasks done, device-seconds, their share of all, tokens a second."""
     total = sum(r.record.seconds for r in results) or 1.0
     rows = []
     for stage in STAGES:
         mine = [r for r in results if r.record.job.stage == stage]
         seconds = sum(r.record.seconds for r in mine)
-        tasks = {t for r in mine if r.record.ok and not r.record.cut for t in r.record.job.tasks}
+        tasks = {t for r in mine if r.record.ok and not r.record.cut and not r.record.parked for t in r.record.job.tasks}
         tokens = sum(sum(r.tokens.values()) + (r.ttt or {}).get("tokens", 0) for r in mine)
         rows.append((STAGE_NAMES[stage], len(mine), len(tasks), seconds, seconds / total, tokens / seconds if seconds else 0.0))
-    return rows
-
-
-def method_rows(run: "Run", solutions: Solutions) -> list[tuple[str, int, int]]:
-    """Per voting method: its name, tasks solved (strict), test outputs solved, by the trained model's candidates alone.
-
-    Only tasks that were trained or searched count. "oracle" takes any candidate of either, "untrained" the cheap answer.
-    """
-    rows = []
-    tasks = {name: jobs for name, jobs in run.by_task().items() if is_reached(jobs) and name in solutions}
-    methods = METHODS | {"oracle": lambda found: [c.grid for c in found], "untrained": METHODS["flattened"]}
-    for method, select in methods.items():
-        flags = {}
-        for name, jobs in tasks.items():
-            found = [candidates_of(jobs, name, test) for test in range(len(solutions[name]))]
-            source = "base" if method == "untrained" else "ttt"
-            kept = [[c for c in test if c.source == source or method == "oracle" and c.source != "base"] for test in found]
-            flags[name] = solved_tests([select(test) for test in kept], solutions[name])
-        rows.append((method, sum(map(all, flags.values())), sum(map(sum, flags.values()))))
     return rows
 
 

@@ -7,12 +7,12 @@ Not here: what became of each test input (`outcome`), pictures (`draw`), choosin
 import json
 import os
 from collections import Counter, defaultdict
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
 from html import escape
 from pathlib import Path
 
 from ..arc.load import Challenges, Solutions
-from ..arc.score import bootstrap_interval, score
+from ..arc.score import score
 from ..arc.submission import Answers, OutputError
 from ..arc.task import Grid, Task, grid_key
 from ..driver.clock import format_seconds
@@ -20,6 +20,7 @@ from ..driver.journal import Result
 from ..schedule.job import STAGE_NAMES, STAGES
 from .draw import grid_image, loss_curve
 from .forecast import forecast_section
+from .methods import interval, method_rows
 from .outcome import (
     NOT_SELECTED,
     OUTCOMES,
@@ -29,7 +30,6 @@ from .outcome import (
     Run,
     candidates_of,
     is_reached,
-    method_rows,
     outcome,
     proposals,
     read_run,
@@ -74,13 +74,20 @@ svg{background:#f4f5f7;vertical-align:middle} polyline{fill:none;stroke:#2563ab;
 """
 
 
-def write_report(path: Path, journal: Path, challenges: Challenges, solutions: Solutions | None, answers: Answers) -> Path:
+def write_report(
+    path: Path,
+    journal: Path,
+    challenges: Challenges,
+    solutions: Solutions | None,
+    answers: Answers,
+    out_of_time: Callable[[], bool] = lambda: False,
+) -> Path:
     """Write the report of the run in `journal` to `path`, whole or not at all, and return `path`.
 
-    `answers` are the run's attempts for every task of `challenges`. Raises `InputError` where `journal` is not the journal
-    of a run on these tasks, `OutputError` where the file cannot be written.
+    `answers` are the run's attempts for every task of `challenges`; no further task is drawn once `out_of_time`. Raises
+    `InputError` where `journal` is not the journal of a run on these tasks, `OutputError` where the file cannot be written.
     """
-    page = _page(read_run(journal, challenges), challenges, solutions, answers)
+    page = _page(read_run(journal, challenges), challenges, solutions, answers, out_of_time)
     aside = path.with_name(f"{path.name}.{os.getpid()}.tmp")
     try:
         # an id may hold anything that JSON can, even halves of characters that UTF-8 cannot write
@@ -92,7 +99,9 @@ def write_report(path: Path, journal: Path, challenges: Challenges, solutions: S
     return path
 
 
-def _page(run: Run, challenges: Challenges, solutions: Solutions | None, answers: Answers) -> str:
+def _page(
+    run: Run, challenges: Challenges, solutions: Solutions | None, answers: Answers, out_of_time: Callable[[], bool]
+) -> str:
     by_task = run.by_task()
     outcomes: dict[str, list[str]] = {}  # of the tasks with known answers
     for name, outputs in (solutions or {}).items():
@@ -110,7 +119,7 @@ def _page(run: Run, challenges: Challenges, solutions: Solutions | None, answers
         _forecast(run, solutions, outcomes),
         _methods(run, solutions) if solutions else "",
         _failures(run.results, challenges),
-        *_tasks(run, challenges, solutions or {}, answers, outcomes),
+        *_tasks(run, challenges, solutions or {}, answers, outcomes, out_of_time),
         "</main></body></html>\n",
     ]
     return "\n".join(parts)
@@ -140,16 +149,16 @@ def _head(run: Run) -> str:
 def _score(solutions: Solutions, answers: Answers, outcomes: dict[str, list[str]]) -> str:
     """Both scores by name, and how many test inputs went which way."""
     result = score(answers, solutions)
-    low, high = bootstrap_interval([all(flags) for flags in result.solved.values()])
+    low, high = interval([all(flags) for flags in result.solved.values()])
     counts = Counter(kind for kinds in outcomes.values() for kind in kinds)
     rows = "".join(
         f'<tr><td>{_tag(kind)}</td><td class="n">{counts[kind]}</td><td class="n">{counts[kind] / result.outputs:.1%}</td>'
         f'<td class="dim">{meaning}</td></tr>'
         for kind, meaning in OUTCOMES.items()
     )
-    interval = f"95% interval {low:.2%} to {high:.2%}"
+    sure = f"95% interval {low:.2%} to {high:.2%}"
     return (
-        f"<h2>Score</h2><p>strict <b>{result.strict}</b> of {result.tasks} tasks ({result.strict_share:.2%}, {interval}) · "
+        f"<h2>Score</h2><p>strict <b>{result.strict}</b> of {result.tasks} tasks ({result.strict_share:.2%}, {sure}) · "
         f"partial <b>{result.outputs_solved}</b> of {result.outputs} test outputs ({result.partial_share:.2%})</p>"
         '<table id="outcomes"><tr><th>test inputs</th><th class="n">count</th><th class="n">share</th><th></th></tr>'
         f"{rows}</table>"
@@ -158,12 +167,24 @@ def _score(solutions: Solutions, answers: Answers, outcomes: dict[str, list[str]
 
 def _methods(run: Run, solutions: Solutions) -> str:
     """What each way of choosing two attempts would have solved."""
-    rows = "".join(
-        f'<tr><td>{method}</td><td class="n">{strict}</td><td class="n">{outputs}</td></tr>'
-        for method, strict, outputs in method_rows(run, solutions)
+    found, trained = method_rows(run, solutions)
+    rows = ""
+    for row in found:
+        cells = (
+            (row.score.strict, row.score.strict_share, row.strict),
+            (row.score.outputs_solved, row.score.partial_share, row.partial),
+        )
+        rows += f"<tr><td>{row.name.replace('_', ' ')}</td>" + "".join(
+            f'<td class="n">{count}</td><td class="n">{share:.2%}</td><td class="n dim">{low:.2%} to {high:.2%}</td>'
+            for count, share, (low, high) in cells
+        ) + "</tr>"
+    heads = ("tasks (strict)", "share", "95% interval", "outputs (partial)", "share", "95% interval")
+    head = "<tr><th>method</th>" + "".join(f'<th class="n">{name}</th>' for name in heads) + "</tr>"
+    note = (
+        f"Two attempts chosen from the trained model's views alone, without programs; of {len(solutions)} tasks {trained} have "
+        "such views, the others count as unsolved. oracle: any candidate is the answer."
     )
-    head = '<tr><th>method</th><th class="n">tasks (strict)</th><th class="n">test outputs</th></tr>'
-    return f'<h2>Voting methods, trained tasks only</h2><table id="methods">{head}{rows}</table>'
+    return f'<h2>Voting methods</h2><p class="dim">{note}</p><table id="methods">{head}{rows}</table>'
 
 
 def _stages(results: list[Result]) -> str:
@@ -221,7 +242,14 @@ def _names(tasks: Sequence[str]) -> str:
     return f"<code>{escape(', '.join(tasks[:NAMED_TASKS]))}</code>{more}"
 
 
-def _tasks(run: Run, challenges: Challenges, solutions: Solutions, answers: Answers, outcomes: dict[str, list[str]]) -> list[str]:
+def _tasks(
+    run: Run,
+    challenges: Challenges,
+    solutions: Solutions,
+    answers: Answers,
+    outcomes: dict[str, list[str]],
+    out_of_time: Callable[[], bool],
+) -> list[str]:
     """A section per outcome with a block per task: tasks reached, and those where the answer was found without.
 
     A task stands under the first outcome, in the order of `OUTCOMES`, that one of its test inputs had.
@@ -241,12 +269,13 @@ def _tasks(run: Run, challenges: Challenges, solutions: Solutions, answers: Answ
             continue
         blocks = []
         for name in names:
-            if size > MAX_BYTES:
+            if size > MAX_BYTES or out_of_time():
                 break
             task, jobs, outputs = challenges.tasks[name], by_task.get(name, {}), solutions.get(name)
             blocks.append(_task(task, jobs, outputs, answers[name], outcomes.get(name, []), seconds[name]))
             size += len(blocks[-1])
-        left = f", {len(names) - len(blocks)} of them not drawn to keep the file small" if len(blocks) < len(names) else ""
+        why = "to keep the file small" if size > MAX_BYTES else "as the budget was over"
+        left = f", {len(names) - len(blocks)} of them not drawn {why}" if len(blocks) < len(names) else ""
         parts.append(f"<h2>Tasks: {kind} ({len(names)}{left})</h2>")
         parts += blocks
     return parts
