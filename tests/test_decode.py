@@ -140,6 +140,10 @@ def test_answers_are_cut_at_the_limit_and_by_the_clock():
     stopped = greedy(llama, model.codec, prompts, [200] * 4, out_of_time=lambda: True)
     assert all(len(g.ids) == 1 for g in stopped)
     assert {g.decoded.fault for g in stopped} <= {"cut", "ragged", "foreign token", "unfinished", "empty"}
+    looks = iter([False] + [True] * 100)
+    task, config = random_task(rng, 2, 4).without_answers(), DecodeConfig(batch_tokens=1)  # a batch for each view
+    found = decode_views(llama, model.codec, [(task, k, View()) for k in range(3)], config, "ttt", lambda: next(looks))[task.id]
+    assert found.cut and found.faults["cut"] >= 2 and found.new_tokens <= 1  # two views were not even begun
 
 
 def test_answer_limit_holds_every_public_answer_that_follows_its_demonstrations():

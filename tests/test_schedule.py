@@ -8,10 +8,13 @@ import pytest
 
 from solution.preset import DEFAULT, PRESETS
 from solution.program.settings import ProgramConfig
-from solution.schedule.allocate import base_jobs, cut_training, due_seconds, exhausted, next_job, next_slice
+from solution.schedule.allocate import base_jobs, cut_search, cut_training, due_seconds, exhausted, next_job, next_slice
 from solution.schedule.cost import FIRST_GUESS, CostModel, decode_work, family, kind, planned_steps, train_work
 from solution.schedule.job import MAX_ATTEMPTS, STAGES, Job, Progress, Record, TaskSize
 from solution.schedule.plan import planned_run, starved
+
+CUT = ("ttt", "program")
+"""What the clock may cut: a training, which then decodes, and a search."""
 
 
 def sizes(count=30, seed=0):
@@ -34,7 +37,7 @@ def simulate(preset, seconds, workers=2, fail=lambda job: False, seed=0, speed=4
                 job = next_job(progress, cost, preset, {j for _, _, j in running.values()}, device, seconds - now, devices)
                 if job is not None:
                     took = cost.work(job) / (speed if family(kind(job)) == "neural" else 1.0) * rng.uniform(0.8, 1.2)
-                    end = min(now + took, max(seconds, now)) if job.stage == "ttt" else now + took  # the clock cuts training
+                    end = min(now + took, max(seconds, now)) if job.stage in CUT else now + took
                     running[device] = (end, now, job)
                     log.append((now, end, job, device))
         if not running:
@@ -43,7 +46,7 @@ def simulate(preset, seconds, workers=2, fail=lambda job: False, seed=0, speed=4
         now, start, job = running.pop(device)
         ok = not fail(job)
         agreement = {t: rng.choice([0.3, 0.9]) for t in job.tasks}
-        cut = job.stage == "ttt" and now == seconds
+        cut = job.stage in CUT and now == seconds
         progress.add(Record(job, device, now - start, ok=ok, cut=cut, agreement=agreement if ok else {}))
         if ok and not cut:
             cost.observe(job, device, now - start)
@@ -263,6 +266,22 @@ def test_the_clock_cuts_a_training_that_was_begun_rather_than_a_new_one():
     assert cut_training([smallest, rest], cost, "a", left) == rest
     less = cost.decode_seconds(smallest, "a") + 0.5 * cost.seconds(smallest, "a")
     assert less < cost.decode_seconds(rest, "a") and cut_training([smallest, rest], cost, "a", less) == smallest
+
+
+def test_where_nothing_fits_the_best_search_goes_on_until_the_clock_cuts_it():
+    cost = CostModel(sizes(), DEFAULT)
+    searched = Progress()
+    for task in sizes():
+        searched.add(Record(Job("program", (task,), 0, 0), "cpu:0", 1.0))
+    job = next_job(searched, cost, DEFAULT, set(), "search:0", 0.6)
+    assert job.stage == "program" and job.first_view == 1 and cost.seconds(job, "search:0") > 0.6
+
+    def rate(task):
+        return DEFAULT.gains.program(sizes()[task], searched.shown(task)) / cost.seconds(replace(job, tasks=(task,)), "search:0")
+
+    assert rate(job.tasks[0]) == max(map(rate, sizes()))
+    assert next_job(searched, cost, DEFAULT, set(), "search:0", 0.4) is None
+    assert cut_search(searched, cost, DEFAULT, set(), "cuda:0", 0.6) is None
 
 
 def test_planned_shares_add_up_and_follow_the_budget():

@@ -127,6 +127,11 @@ def test_the_page_says_what_to_set_and_what_to_expect(tmp_path, options, capsys)
     assert [float(budget) for budget in numbers["by_budget"]] == [600 * k for k in (1 / 32, 1 / 16, 1 / 8, 0.25, 0.5, 1, 1.5)]
 
 
+def test_a_run_that_trained_nothing_is_forecast_by_the_gain_model(tmp_path, options, capsys):
+    out = tune(capsys, write_run(tmp_path / "short.run", trained=0), *options, "--budget", "2m", "--tasks", "same")
+    assert "0 of 24 tasks trained" in " ".join(out.split()) and "gain model" in " ".join(out.split())
+
+
 def test_the_same_seed_gives_the_same_files(tmp_path, options, capsys):
     run = write_run(tmp_path / "run")
     files = []
@@ -189,7 +194,6 @@ def test_bad_input_is_one_line_and_exit_code_2(tmp_path, options, capsys):
     assert "--searchers: -1" in fault(run, *options, "--searchers", "-1")
     assert "without --solutions" in fault(run, *options[:2]) and "needs --input" in fault(run, *options[2:])
     assert "task t00 is not in the input" in fault(run)  # of the public sets
-    assert "no training was finished" in fault(write_run(tmp_path / "idle", trained=0), *options)
     joint = write_run(tmp_path / "joint", PRESETS["joint"])
     assert "joint adapter" in fault(joint, *options)
     line = (run / "journal.jsonl").read_text().splitlines()[0]
@@ -261,9 +265,9 @@ def test_a_world_is_drawn_by_seed_in_any_number_of_tasks():
     assert same[0] == same[1] != same[2] and same[0].tasks.keys() == toy().tasks.keys()
     known = [(t.base, t.search[0], t.train) for t in toy().tasks.values() if "ttt" in t.measured]
     assert all([(t.base, t.search[0], t.train) for t in w.tasks.values() if "ttt" in t.measured] == known for w in same)
-    untrained = replace(toy(), tasks={n: replace(t, measured=frozenset({"base"})) for n, t in toy().tasks.items()})
-    with pytest.raises(ValueError, match="too little"):
-        world(untrained, PRESET, 0, 10)
+    unanswered = replace(toy(), tasks={n: replace(t, measured=frozenset({"program"})) for n, t in toy().tasks.items()})
+    with pytest.raises(ValueError, match="no cheap answer"):
+        world(unanswered, PRESET, 0, 10)
     assert scatter(untrained) == 0 and 0 < scatter(toy()) < 0.2
 
 

@@ -86,7 +86,7 @@ def decode_views(
 ) -> dict[str, Decoding]:
     """Decode every test input of each task in each view, whatever fits together in one batch; -> task id -> `Decoding`.
 
-    `views`: task, number of the view, view.
+    `views`: task, number of the view, view. What is not decoded when `out_of_time` says so is left out, and counted as cut.
     """
     shown = [
         (task, test, view, view_prompt(task, test, view, number, config, codec, llama.prefix), answer_limit(task, test, codec))
@@ -95,6 +95,11 @@ def decode_views(
     ]
     found = {task.id: Decoding([[] for _ in task.test]) for task, _, _ in views}
     for batch in batch_prompts([(len(s[3]), s[4]) for s in shown], config.batch_tokens):
+        if out_of_time():
+            for task, *_ in (shown[i] for i in batch):
+                found[task.id].cut = True
+                found[task.id].faults["cut"] += 1
+            continue
         generations = greedy(llama, codec, [shown[i][3] for i in batch], [shown[i][4] for i in batch], out_of_time)
         for index, generation in zip(batch, generations):
             task, test, view, prompt, _ = shown[index]

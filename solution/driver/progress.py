@@ -63,10 +63,15 @@ def foretell(setup: "Setup", cost: CostModel, devices: Sequence[str], seconds: f
         "kind": "forecast", "elapsed": round(setup.clock.elapsed(), 3),
         "planned": {stage: round(value, 2) for stage, value in planned.seconds.items()},
         "answered": planned.answered, "trained": planned.trained, "solved": round(planned.solved, 2),
-        "right": None if setup.solutions is None else setup.board.score(setup.solutions).strict,
+        "right": right_now(setup),
     }  # fmt: skip
     setup.journal.append(line)
     return planned
+
+
+def right_now(setup: "Setup") -> int | None:
+    """Tasks whose attempts are right as they stand; None where that is not known."""
+    return None if setup.solutions is None else setup.board.score(setup.solutions).strict
 
 
 class Outlook:
@@ -74,7 +79,7 @@ class Outlook:
 
     def __init__(self, setup: "Setup", cost: CostModel):
         self._setup, self._cost = setup, cost
-        self.planned = setup.planned
+        self.planned, self._right = setup.planned, right_now(setup)
         self._due = time.monotonic() + (LOG_EVERY - FORECAST_EARLY if self.planned else 0.0)
 
     def update(self, devices: Sequence[str], seconds: float, flying: Flying) -> None:
@@ -84,6 +89,7 @@ class Outlook:
             return
         try:
             self.planned = foretell(self._setup, self._cost, devices, seconds, flying)
+            self._right = right_now(self._setup)
         except Exception as error:
             log.warning("no more forecasts: %s: %s", type(error).__name__, error)
             log.debug("forecast failed", exc_info=True)
@@ -91,6 +97,12 @@ class Outlook:
             return
         now = time.monotonic()
         self._due = now + max(LOG_EVERY - FORECAST_EARLY, (now - begun) / FORECAST_SHARE)
+
+    def expected(self) -> float | None:
+        """Tasks expected right at the end: by the gain model, but for those known to be right when it was asked."""
+        if self.planned is None:
+            return None
+        return self.planned.solved if self._right is None else self._right + self.planned.solved - self.planned.now
 
     def left(self) -> str:
         """Device time that each stage is still to get, in words."""
@@ -131,10 +143,10 @@ class Bar:
         if progress.rounds:
             words += f", more views {len(progress.rounds)}"
         if setup.solutions is not None:
-            score = setup.board.score(setup.solutions)
-            words += f", solved {score.strict}"
-        if self._outlook.planned is not None:
-            words += f", expected {self._outlook.planned.solved:.0f} at the end"
+            words += f", solved {right_now(setup)}"
+        expected = self._outlook.expected()
+        if expected is not None:
+            words += f", expected {expected:.0f} at the end"
         time_left = f"{format_seconds(max(0.0, left))} left"
         self._bar.set_description_str(words, refresh=False)
         self._bar.n = len(progress.trained)

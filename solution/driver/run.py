@@ -14,7 +14,7 @@ from pathlib import Path
 from ..arc.load import Challenges, Solutions
 from ..arc.submission import OutputError, write_submission
 from ..preset import Preset
-from ..schedule.allocate import best, exhausted, next_job, open_program_jobs, train_seconds
+from ..schedule.allocate import exhausted, next_job, train_seconds
 from ..schedule.cost import STEP_PASSES, CostModel
 from ..schedule.job import Job, Progress, TaskSize
 from ..schedule.plan import Planned
@@ -101,7 +101,6 @@ def run(setup: Setup, workers: list[Worker], finished: queue.Queue) -> Outcome:
             for worker in [] if lost and fruitful and setup.may_restart else list(idle):
                 serving = [other.device for other in (*idle, *busy)]
                 job = next_job(setup.progress, cost, setup.preset, set(busy.values()), worker.device, left, serving)
-                job = job or last_search(setup, cost, set(busy.values()), worker.device, left)
                 if job is None:
                     continue
                 now = time.monotonic()
@@ -160,13 +159,6 @@ def run(setup: Setup, workers: list[Worker], finished: queue.Queue) -> Outcome:
     for worker in workers:
         worker.stop()
     return outcome
-
-
-def last_search(setup: Setup, cost: CostModel, running: set[Job], device: str, seconds_left: float) -> Job | None:
-    """Where nothing fits any more: the search that gains most per second. The clock will cut it; what it found counts."""
-    if seconds_left < LOOK_SEARCH:
-        return None
-    return best(open_program_jobs(setup.progress, cost.sizes, setup.preset, running, device), cost, device)
 
 
 def look_seconds(job: Job, cost: CostModel, device: str, budget: float) -> float:

@@ -19,6 +19,7 @@ from ..preset import Preset
 from ..program.confidence import confidences
 from ..program.settings import VOCABULARY, WrittenConfig
 from ..schedule.job import Job, Record
+from ..select.experts import ATTEMPTS
 from .journal import Result
 
 MOST_ANSWERS = 4
@@ -45,7 +46,7 @@ class Searcher:
         (name,) = job.tasks
         if self._child is None or not self._child.is_alive():
             self._start()
-        self._stop.clear()
+        self._stop.value = 0
         searched = job.stage == "program"
         how = self.preset.program.tries[job.first_view] if searched else (self.preset.written, self.seed)
         try:
@@ -70,7 +71,8 @@ class Searcher:
         ]
         explained = all(chances and chances[0] >= SURE for chances in sure)
         seconds = round(time.monotonic() - start, 4)
-        confidence = min(chances[0] for chances in sure) if all(sure) else None  # of the least sure test input
+        # That one of two attempts is right, of the least sure test input.
+        confidence = min(1.0, *(sum(chances[:ATTEMPTS]) for chances in sure)) if all(sure) else None
         record = Record(job, self.device, seconds, cut=cut, explained=explained, confidence=confidence)
         return Result(record, {name: candidates}, tokens=counts)
 
@@ -80,7 +82,7 @@ class Searcher:
         while not self._pipe.poll(0.05):
             if cut_at is None and out_of_time():
                 cut_at = time.monotonic()
-                self._stop.set()
+                self._stop.value = 1
             if cut_at is not None and time.monotonic() > cut_at + GRACE:
                 self.close()
                 raise TimeoutError("the search did not end when told to")
@@ -88,7 +90,7 @@ class Searcher:
     def _start(self) -> None:
         context = multiprocessing.get_context("spawn")
         self._pipe, theirs = context.Pipe()
-        self._stop = context.Event()
+        self._stop = context.RawValue("b", 0)  # an Event would need to be taken down in order at the end
         self._child = context.Process(target=serve, args=(theirs, self._stop), daemon=True)
         before = os.environ.get("OMP_NUM_THREADS")
         os.environ["OMP_NUM_THREADS"] = "1"  # read when the child imports numpy, before any code of ours runs there
@@ -114,7 +116,7 @@ def serve(pipe, stop) -> None:
     parent, writer = os.getppid(), Writer()
 
     def out_of_time() -> bool:
-        return stop.is_set() or os.getppid() != parent
+        return bool(stop.value) or os.getppid() != parent
 
     while True:
         try:

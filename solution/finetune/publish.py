@@ -75,7 +75,7 @@ def run_driver(weights: Path, folder: Path, budget: str, chosen: str) -> dict:
         "how": f"python {' '.join(command)}, {hardware(torch.device('cuda' if torch.cuda.is_available() else 'cpu'))}",
         "strict": share_text(flags, "tasks"),
         "partial": f"{result.outputs_solved} of {result.outputs} test outputs ({result.partial_share:.2%})",
-        "by_method_on_the_trained_tasks": methods,
+        "by_voting_method": methods,
     }
 
 

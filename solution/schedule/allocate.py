@@ -21,6 +21,8 @@ from .job import MAX_ATTEMPTS, Job, Progress, TaskSize
 LEAST_SHARE = 0.3
 """Where no training fits whole, the shortest is started all the same if the clock leaves it this share: the last seconds of
 a budget are worth a training cut short, not nothing."""
+LEAST_SEARCH = 0.5
+"""Seconds below which no search begins that the clock will cut."""
 LONGEST_FIRST = 2.0
 """The longest job begins where less than so many times its seconds are left to do on each device: twice, so that those next in
 length begin in time as well."""
@@ -140,10 +142,11 @@ def next_job(
 
     Cheap answers come first (`cheap_job`). Where a joint adapter is wanted, one device trains it after the breadth pass, or while
     another device is busy with the pass. Then, of the jobs that fit, one that is due to begin (`due_seconds`), else the greatest
-    gain per second; at the very end a training that the clock will cut. Ties are ordered by stage and name, never by chance.
-    Of a training it is the next slice.
+    gain per second; at the very end a training or a search that the clock will cut. Ties are ordered by stage and name, never by
+    chance. Of a training it is the next slice.
     """
     job = _next_whole_job(progress, cost, preset, running, device, seconds_left, devices)
+    job = job or cut_search(progress, cost, preset, running, device, seconds_left)
     return job and next_slice(job, cost, device, seconds_left)
 
 
@@ -156,7 +159,7 @@ def _next_whole_job(
     seconds_left: float,
     devices: Sequence[str],
 ) -> Job | None:
-    """`next_job` with trainings in one piece."""
+    """`next_job` with trainings in one piece, and without searches that the clock will cut."""
 
     def fits(job: Job) -> bool:
         return cost.margin(device, kind(job)) * cost.seconds(job, device) <= seconds_left
@@ -282,6 +285,15 @@ def cut_training(untrained: Sequence[Job], cost: CostModel, device: str, seconds
         if LEAST_SHARE * cost.seconds(job, device) + cost.decode_seconds(job, device) <= seconds_left:
             return job
     return None
+
+
+def cut_search(
+    progress: Progress, cost: CostModel, preset: Preset, running: set[Job], device: str, seconds_left: float
+) -> Job | None:
+    """The search that gains most per second, where none fits: what it finds until the clock cuts it counts."""
+    if seconds_left < LEAST_SEARCH:
+        return None
+    return best(open_program_jobs(progress, cost.sizes, preset, running, device), cost, device)
 
 
 def may_go_on(job: Job, progress: Progress, cost: CostModel, device: str, devices: Sequence[str]) -> bool:

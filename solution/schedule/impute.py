@@ -17,7 +17,7 @@ import numpy as np
 
 from ..preset import Preset
 from .cost import CostModel
-from .job import Job, TaskSize
+from .job import Job, Shown, TaskSize
 from .trace import TaskTrace, Trace
 
 SIZE_SLOPE = (-0.96, 0.5)
@@ -97,40 +97,48 @@ def prompt_length(size: TaskSize) -> float:
 
 def views_profile(flags: Sequence[Sequence[float]], first_views: int) -> tuple[float, ...]:
     """How often tasks were right after 1, 2, ... views, relative to after `first_views`; a task's last flag stands for later
-    ones. All 1 where none was right then."""
-    most = max(map(len, flags))
+    ones. All 1 where none was right then, or none is given."""
+    most = max(map(len, flags), default=0)
+    if not most:
+        return (1.0,)
     means = [fmean(task[min(k, len(task) - 1)] for task in flags) for k in range(most)]
     level = means[min(first_views, most) - 1]
     return tuple(mean / level if level else 1.0 for mean in means)
 
 
 def impute(name: str, measured: Mapping[str, Measured], sizes: dict[str, TaskSize], preset: Preset) -> Trace:
-    """The trace of a run with this preset. Raises `ValueError` where no task has its cheap answer, or none was trained."""
+    """The trace of a run with this preset. A run that trained nothing has its chances by the preset's gain model, its seconds by
+    the cost model from those of the cheap answers. Raises `ValueError` where no task has its cheap answer."""
     cost = CostModel(sizes, preset)
     trained = {task: m for task, m in measured.items() if m.ttt}
     answered = {task: m for task, m in measured.items() if m.base}
-    if not trained or not answered:
-        raise ValueError(f"{name}: nothing to learn from: no cheap answer or no training was finished")
+    if not answered:
+        raise ValueError(f"{name}: nothing to learn from: no cheap answer was finished")
 
     def line(job: Callable[[str], Job], known: Mapping[str, float]) -> Callable[[str], float]:
         fitted = seconds_line({task: cost.work(job(task)) for task in known}, known)
         return lambda task: fitted(cost.work(job(task)))
 
     base_seconds = line(lambda task: Job("base", (task,)), {task: m.base for task, m in answered.items()})
-    whole_seconds = line(lambda task: Job("ttt", (task,), 0, preset.first_views), {task: m.ttt for task, m in trained.items()})
+    pace = sum(m.base for m in answered.values()) / sum(cost.work(Job("base", (task,))) for task in answered)
+
+    def train_job(task: str) -> Job:
+        return Job("ttt", (task,), 0, preset.first_views)
+
+    whole_line = line(train_job, {task: m.ttt for task, m in trained.items()}) if trained else None
     views = {task: m.view for task, m in measured.items() if m.view}
     # Without further views anywhere, the trained model is taken to decode as fast as the untrained one.
     view_job = (lambda task: Job("views", (task,))) if views else (lambda task: Job("base", (task,)))
     view_seconds = line(view_job, views or {task: m.base for task, m in answered.items()})
     solved = [m.views_right[min(preset.first_views, len(m.views_right)) - 1] for m in trained.values()]
-    chance = fit_curve([[prompt_length(sizes[task])] for task in trained], solved)
+    chance = fit_curve([[prompt_length(sizes[task])] for task in trained], solved) if trained else foretold(preset)
     profile = views_profile([m.views_right for m in trained.values()], preset.first_views)
     base_rate = rate(sum(m.base_right for m in answered.values()), len(answered))
     search = _Searches(measured, sizes, cost) if preset.program is not None else None
 
     def filled(task: str, m: Measured) -> TaskTrace:
         view = m.view or view_seconds(task)
-        whole = m.ttt or whole_seconds(task)
+        whole = m.ttt or (whole_line(task) if whole_line else pace * cost.work(train_job(task)))
         level = chance(prompt_length(sizes[task]))
         return TaskTrace(
             sizes[task],
@@ -150,13 +158,19 @@ def impute(name: str, measured: Mapping[str, Measured], sizes: dict[str, TaskSiz
         )
 
     pools = tuple(tuple(m.agreement for m in trained.values() if m.views_right[-1] == flag) for flag in (0.0, 1.0))
+    source = "logistic in log prompt tokens" if trained else "the preset's gain model, for nothing was trained"
     notes = (
         f"measured of {len(sizes)} tasks: {len(answered)} cheap answers, {len(trained)} trained ({sum(solved):g} right), "
         f"{len(views)} with further views, {sum(bool(m.search) for m in measured.values())} searched",
-        f"imputed chance after training: logistic in log prompt tokens, {chance(math.log(200)):.3f} at 200, "
+        f"imputed chance after training: {source}, {chance(math.log(200)):.3f} at 200, "
         f"{chance(math.log(1000)):.3f} at 1000, {chance(math.log(5000)):.3f} at 5000 tokens",
     )
     return Trace(name, {task: filled(task, m) for task, m in measured.items()}, preset.train.steps, pools, notes)
+
+
+def foretold(preset: Preset) -> Callable[[float], float]:
+    """The chance that training solves a task, by `prompt_length`, as the preset's gain model has it before any was trained."""
+    return lambda length: preset.gains.before(TaskSize(round(math.exp(length)), 0, 0, 1, 1), Shown())
 
 
 class _Searches:

@@ -16,6 +16,7 @@ from ..preset import Preset
 from .allocate import (
     LEAST_SHARE,
     cheap_job,
+    cut_search,
     cut_training,
     due_seconds,
     may_go_on,
@@ -81,6 +82,7 @@ class Index:
     def next_job(self, device: str, seconds_left: float) -> Job | None:
         """The job to start now, or None; of a training the next slice."""
         job = self._next_whole_job(device, seconds_left)
+        job = job or cut_search(self._progress, self._cost, self._preset, self._flying, device, seconds_left)
         return job and next_slice(job, self._cost, device, seconds_left)
 
     def _next_whole_job(self, device: str, seconds_left: float) -> Job | None:

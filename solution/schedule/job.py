@@ -59,9 +59,10 @@ class Record:
 
     `agreement`: task -> share of the job's views that gave the most frequent grid, for its least sure test input. `log_prob`:
     task -> mean log-probability that the model gave that grid. `loss`: of the training's last quarter, nats a token.
-    `explained`: programs fit every demonstration, and their answers are likely right; `confidence`: how likely, None where none
-    fit. `ok` is False for a failure, `cut` True where the clock stopped it: a cut job's candidates count, but the job may be done
-    again. `steps`: of a training that a slice ended before the slice's own end, all that its preset plans: decoding is left.
+    `explained`: programs fit every demonstration, and their answers are likely right; `confidence`: how likely one of their
+    two best is, None where none fit. `ok` is False for a failure, `cut` True where the clock stopped it: a cut job's candidates
+    count, but the job may be done again. `steps`: of a training that ended before its slice did, all that its preset plans:
+    decoding is left.
     """
 
     job: Job

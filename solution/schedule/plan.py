@@ -26,12 +26,13 @@ Flying = Mapping[int, tuple[Job, float]]
 @dataclass(frozen=True)
 class Planned:
     """A run as planned. `seconds`: stage -> device-seconds still to come, 0 for every stage where no job fits. `answered`,
-    `trained`: tasks by the end; `solved`: tasks expected right then, by the preset's gain model."""
+    `trained`: tasks by the end; `solved`: tasks expected right then, by the preset's gain model, `now`: before any of it."""
 
     seconds: dict[str, float]
     answered: int
     trained: int
     solved: float
+    now: float
 
     @property
     def shares(self) -> dict[str, float]:
@@ -133,7 +134,8 @@ def planned_run(
         spent[piece.job.stage] += piece.end - piece.start
     done = [(job, rated, world.shares[job]) for job, rated in policy.chances.items()]
     after = allocator.progress
-    return Planned(spent, len(after.answered), len(after.trained), expected_right(before, cost, done))
+    solved, now = (expected_right(before, cost, jobs) for jobs in (done, ()))
+    return Planned(spent, len(after.answered), len(after.trained), solved, now)
 
 
 def starved(planned: dict[str, float], spent: dict[str, float]) -> list[str]:

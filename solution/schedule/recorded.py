@@ -40,7 +40,7 @@ def trace_of_run(
     `preset`: the run's (`preset_of`). `board`: makes an empty board that chooses attempts as the driver does. `sizes`,
     `solutions`: of all tasks of the trace, run or not. Cut and failed jobs do not count.
 
-    Raises `ValueError` where the run finished no cheap answer or no training.
+    Raises `ValueError` where the run finished no cheap answer.
     """
     whole = [r for r in results if r.record.ok and not r.record.cut and r.record.job.stage in KNOWN]
     done = [r for r in whole if set(r.record.job.tasks) <= set(sizes)]

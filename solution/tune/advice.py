@@ -87,8 +87,8 @@ class Advice:
 
 
 def make_plan(evidence: Sequence[Evidence], devices: list[Device], budget: float, count: int | None) -> Plan:
-    """The plan for `count` tasks (None: the recorded ones), its reserve by the driver's own rule, its start-up the shortest of the
-    journals': those without forecasts count all waiting as start-up. Raises `InputError` for a budget that leaves no time."""
+    """The plan for `count` tasks (None: the recorded ones), its reserve by the driver's own rule, its start-up the shortest of
+    the journals': those without forecasts count all waiting as start-up. Raises `InputError` where no time is left."""
     startup = [j.startup for group in evidence for j in group.journals if j.startup is not None]
     tasks = count or len(evidence[0].trace.tasks)
     reserve = Closing.foretold(tasks).reserve(budget)

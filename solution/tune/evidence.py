@@ -170,7 +170,7 @@ def _evidence(group: list[Journal], journals: list[Journal], challenges: Challen
         trained_right=sum(task.neural_right(preset.first_views) == 1 for task in trained),
         searched=len(searched),
         explained=sum(1.0 in task.explains for task in searched),
-        views=max(len(task.views_right) for task in trained),
+        views=max((len(task.views_right) for task in trained), default=0),
         borrowed=borrowed.name if borrowed else None,
     )
 

@@ -166,7 +166,12 @@ def sureness(advice: Advice) -> list[str]:
         f"Measured in {group.name}: {group.trained} of {len(group.trace.tasks)} tasks trained, {group.trained_right} of these "
         f"right; {group.searched} searched for programs, {group.explained} explained. The rest is filled in by size of task.",
     ]
-    if group.trained_right < FEW_RIGHT:
+    if not group.trained:
+        lines.append(
+            "No training was finished: its seconds are guessed from the cheap answers, its chances by the preset's gain model, "
+            "which was fitted to the embedded weights. A dry run with trainings tells more than anything else."
+        )
+    elif group.trained_right < FEW_RIGHT:
         lines.append(
             f"With {group.trained_right} trained tasks right, what training brings to the others is badly known: a longer dry "
             "run narrows the band more than anything else."
@@ -219,13 +224,14 @@ def limits(advice: Advice) -> list[str]:
             f"Whether other numbers of TTT steps answer better: all journals have {count}. Make a dry run with, say, "
             f"{2 * count} steps and give both journals."
         )
-    lines.append(
-        f"Whether more than {group.views} views help: no task was decoded in more. Of tasks whose first views agreed "
-        f"({group.preset.agreement:.0%} or more) only {group.preset.first_views} were."
-    )
+    if group.trained:
+        lines.append(
+            f"Whether more than {group.views} views help: no task was decoded in more. Of tasks whose first views agreed "
+            f"({group.preset.agreement:.0%} or more) only {group.preset.first_views} were."
+        )
     trained = [math.log(t.size.prompt_tokens / t.size.num_tests) for t in group.trace.tasks.values() if "ttt" in t.measured]
     others = [math.log(t.size.prompt_tokens / t.size.num_tests) for t in group.trace.tasks.values() if "ttt" not in t.measured]
-    if others:
+    if trained and others:
         lines.append(
             f"How well training does on larger tasks: those trained have {math.exp(np.median(trained)):.0f} prompt tokens a "
             f"test input (median), the {len(others)} others {math.exp(np.median(others)):.0f}. Their chances are extrapolated."

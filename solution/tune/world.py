@@ -19,7 +19,7 @@ from ..schedule.impute import SIZE_SLOPE, Curve, Measured, fit_curve, impute, pr
 from ..schedule.trace import TaskTrace, Trace
 
 MOST_DRAWS = 1000
-"""Draws of tasks until one has a cheap answer and a training in it: more is taken to be never."""
+"""Draws of tasks until one has a cheap answer, and a training if there was any: more is taken to be never."""
 EXPLAINED_SLOPE = (0.0, 2.0)
 """Prior on how much likelier (log odds) training solves a task that programs explain: wide. Our runs of 15 and 40 minutes:
 13 of 46 such tasks against 11 of 69 others."""
@@ -29,13 +29,14 @@ def world(trace: Trace, preset: Preset, seed: int, count: int | None = None) -> 
     """A drawn trace of `count` tasks; None: of the recorded tasks themselves, with all that was measured of them, instead of
     step 2. `preset`: the recorded runs'.
 
-    Raises `ValueError` where hardly any draw has a finished training in it.
+    Raises `ValueError` where hardly any draw has a finished training in it, though some task was trained.
     """
     rng, names = random.Random(f"tasks {seed}"), sorted(trace.tasks)
+    needed = {"base", "ttt"} & {stage for task in trace.tasks.values() for stage in task.measured}
     for _ in range(MOST_DRAWS):
         picked = {f"{place:05} {name}": name for place, name in enumerate(rng.choices(names, k=len(names)))}
         drawn = {stage for name in picked.values() for stage in trace.tasks[name].measured}
-        if {"base", "ttt"} <= drawn:
+        if needed <= drawn:
             break
     else:
         raise ValueError(f"{trace.name}: too little to learn from: hardly any task was trained")
