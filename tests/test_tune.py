@@ -268,7 +268,7 @@ def test_a_world_is_drawn_by_seed_in_any_number_of_tasks():
     unanswered = replace(toy(), tasks={n: replace(t, measured=frozenset({"program"})) for n, t in toy().tasks.items()})
     with pytest.raises(ValueError, match="no cheap answer"):
         world(unanswered, PRESET, 0, 10)
-    assert scatter(untrained) == 0 and 0 < scatter(toy()) < 0.2
+    assert scatter(unanswered) == 0 and 0 < scatter(toy()) < 0.2
 
 
 def test_what_programs_explain_is_easier_for_the_model_too():

@@ -18,7 +18,7 @@ from ..preset import Preset
 from .cost import CostModel, kind, planned_steps
 from .job import MAX_ATTEMPTS, Job, Progress, TaskSize
 
-LEAST_SHARE = 0.3
+LEAST_SHARE = 0.1
 """Where no training fits whole, the shortest is started all the same if the clock leaves it this share: the last seconds of
 a budget are worth a training cut short, not nothing."""
 LEAST_SEARCH = 0.5
