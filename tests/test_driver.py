@@ -402,15 +402,20 @@ def test_a_lost_or_damaged_adapter_is_trained_again_and_gives_the_same_views(tmp
     (kept,) = tmp_path.glob("*.safetensors")
     stored = kept.read_bytes()
     expected, trained = do(Job("views", (name,), 8, 4))
-    assert trained is None and not kept.exists() and any(expected)
+    assert trained is None and [kept] == solver._used_up and any(expected)
     assert do(Job("views", (name,), 8, 4))[0] == expected  # lost
     kept.write_bytes(stored[:-100])
     again, trained = do(Job("views", (name,), 8, 4))
     assert again == expected and trained["steps"] == 2  # damaged
 
 
+PARKED_BY_ANOTHER = {"updates": 1.0, "losses": [1.0], "scale": 1.0, "prefix_rows": 0}
+
+
 def test_a_parked_training_goes_on_anywhere_and_is_trained_again_where_it_is_lost(tmp_path, monkeypatch):
-    from solution.driver.solve import Solver, parked_file
+    from safetensors.torch import save
+
+    from solution.driver.solve import PARKED_TENSORS, Solver, parked_file
     from solution.models.load import load
     from solution.models.manifest import default_weights
     from solution.schedule.job import Job
@@ -428,7 +433,8 @@ def test_a_parked_training_goes_on_anywhere_and_is_trained_again_where_it_is_los
         return [[(c.grid.tobytes(), c.log_prob) for c in test] for test in result.candidates.get(name, [])], result
 
     def parked():
-        return sorted(path.name for path in tmp_path.glob("*.parked"))
+        """Files that are not to go with the next job."""
+        return sorted(path.name for path in {*tmp_path.glob("*.parked")}.difference(*(worker._used_up for worker in workers)))
 
     file = parked_file(tmp_path, name, 0, 2)
     expected, whole = do(0, 0, 0)
@@ -452,7 +458,9 @@ def test_a_parked_training_goes_on_anywhere_and_is_trained_again_where_it_is_los
     assert parked() == [parked_file(tmp_path, other, 0, 2).name]
     parked_file(tmp_path, other, 0, 2).unlink()
     ends_alike(result, found, rest)
-    for damaged in (None, stored[:-100], b"", stored[:8] + b"x" + stored[9:]):  # on another worker, lost, cut short, damaged
+    foreign = save({f"{kind}.0": torch.zeros(3) for kind in PARKED_TENSORS}, {"figures": json.dumps(PARKED_BY_ANOTHER)})
+    for damaged in (None, stored[:-100], b"", stored[:8] + b"x" + stored[9:], foreign):  # on another worker
+        file.unlink(missing_ok=True)
         if damaged is not None:
             file.write_bytes(damaged)
         found, result = do(1, 2, 0)

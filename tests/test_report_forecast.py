@@ -10,7 +10,7 @@ import pytest
 from solution.arc.score import bootstrap_interval
 from solution.driver.journal import Result
 from solution.preset import DEFAULT
-from solution.report.forecast import MOST_DRAWN, WIDTH, Forecast, forecast_from_json, forecast_section
+from solution.report.forecast import MOST_DRAWN, WIDTH, Forecast, forecast_from_json, forecast_section, of_last_process
 from solution.report.methods import interval
 from solution.schedule.allocate import next_job
 from solution.schedule.cost import CostModel
@@ -112,6 +112,16 @@ def test_older_forecast_lines_are_read():
     line = {"kind": "forecast", "elapsed": 3, "planned": {"base": 2}, "answered": 1, "trained": 0, "solved": None}
     assert forecast_from_json(line, 4) == Forecast(3.0, {"base": 2.0}, 1, 0, None, 4)
     assert forecast_from_json(line | {"right": 2}, 4).right == 2
+
+
+def test_processes_are_told_apart_by_number_or_by_a_clock_that_starts_anew():
+    def made(*figures):
+        return [Forecast(elapsed, {}, 0, 0, None, 0, None, process) for elapsed, process in figures]
+
+    killed = made((6.0, 1), (36.0, 1), (37.0, 2), (38.0, 2))
+    assert of_last_process(killed) == killed[2:] and of_last_process(killed[:2]) == killed[:2]
+    older = made((6.0, None), (36.0, None), (6.5, None))
+    assert of_last_process(older) == older[2:] and of_last_process([]) == []
 
 
 def test_intervals_of_the_table_are_the_ones_of_the_score():

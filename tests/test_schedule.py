@@ -332,6 +332,8 @@ def test_a_stage_that_gets_less_than_half_of_its_plan_is_named():
     (line,) = starved(planned, {"base": 0.5, "ttt": 0.2, "views": 0.3})
     assert "training + first views: planned 60%" in line and "got 20%" in line
     assert not starved(planned, planned)
+    (line,) = starved({"ttt": 0.0}, {"base": 1.0}, ["base", "ttt"])  # it was wanted, and got nothing
+    assert "training + first views: planned 0%" in line and "got 0%" in line
 
 
 # -- the cost model's own error

@@ -130,6 +130,17 @@ def test_a_journal_becomes_a_trace():
         trace_of_run("toy", [], {}, PLAIN_VIEWS, {}, lambda: Board(Challenges({}, {}), "flattened"))
 
 
+def test_several_journals_give_one_trace_in_any_order():
+    """One of them has the first round of search alone."""
+    whole = toy_results()
+    first = [r for r in whole if r.record.job.stage == "program" and r.record.job.first_view == 0]
+    again = [replace(r, record=replace(r.record, seconds=1.0)) for r in first]
+    for trace in (recorded_toy(whole + again), recorded_toy(again + whole)):
+        a = trace.tasks["a"]
+        assert len(a.search) == 2 == a.searched and a.search_right == (0.0, 1.0) and a.explains == (0.0, 0.0)
+        assert trace.tasks["b"].explains[0] == 1 and trace.tasks["c"].searched == 0
+
+
 def test_a_preset_comes_back_from_a_journal():
     for preset in PRESETS.values():
         assert preset_of(preset.as_dict()) == preset

@@ -241,7 +241,7 @@ def toy(count=60, trained=40):
         tasks[f"{i:03}"] = TaskTrace(
             size, base=0.1, train=10.0 + i % 3, view=1.0, search=(1.0, 5.0), views_right=right,
             agreement=(1.0,) * 4 if i < trained else None, explains=(float(explained), 0.0 if explained else 0.3),
-            explained_right=1.0, measured=frozenset(stages),
+            explained_right=1.0, searched=1, measured=frozenset(stages),
         )  # fmt: skip
     return Trace("toy", tasks, 32)
 

@@ -6,9 +6,11 @@ Not here: the forecast itself (`schedule.plan`), the final table (`summary`).
 
 import logging
 import math
+import os
 import sys
 import time
 from collections.abc import Sequence
+from dataclasses import replace
 from typing import TYPE_CHECKING
 
 from tqdm import tqdm
@@ -25,8 +27,8 @@ if TYPE_CHECKING:
 log = logging.getLogger("solution")
 LOG_EVERY, FORECAST_EARLY = 30.0, 2.0
 """Seconds between two lines in the log; a forecast is made so much sooner, for the line to have it."""
-FORECAST_SHARE = 0.005
-"""The most of the time that forecasts may take."""
+FORECAST_SHARE, LEAST_LEFT = 0.005, 20
+"""The most of the time that forecasts may take; none is made where less is left than so many times what the last one took."""
 SHORT_NAMES = dict(zip(STAGES, ("cheap", "search", "written", "joint", "training", "views"), strict=True))
 
 
@@ -57,13 +59,16 @@ def set_up_logging(path) -> None:
 
 
 def foretell(setup: "Setup", cost: CostModel, devices: Sequence[str], seconds: float, flying: Flying | None = None) -> Planned:
-    """Forecast the next `seconds` and write it to the journal. Raises `OSError` where that fails."""
-    planned = planned_run(cost, setup.preset, devices, seconds, setup.progress, flying)
+    """Forecast the next `seconds` and write it to the journal: tasks known to be right, and by the gain model what is to come,
+    or where nothing is known all by the gain model. Raises `OSError` where that fails."""
+    planned, right = planned_run(cost, setup.preset, devices, seconds, setup.progress, flying), right_now(setup)
+    if right is not None:
+        planned = replace(planned, solved=min(len(setup.sizes), right + planned.solved - planned.now), now=right)
     line = {
-        "kind": "forecast", "elapsed": round(setup.clock.elapsed(), 3),
+        "kind": "forecast", "elapsed": round(setup.clock.elapsed(), 3), "process": os.getpid(),
         "planned": {stage: round(value, 2) for stage, value in planned.seconds.items()},
         "answered": planned.answered, "trained": planned.trained, "solved": round(planned.solved, 2),
-        "right": right_now(setup),
+        "right": right,
     }  # fmt: skip
     setup.journal.append(line)
     return planned
@@ -79,30 +84,23 @@ class Outlook:
 
     def __init__(self, setup: "Setup", cost: CostModel):
         self._setup, self._cost = setup, cost
-        self.planned, self._right = setup.planned, right_now(setup)
-        self._due = time.monotonic() + (LOG_EVERY - FORECAST_EARLY if self.planned else 0.0)
+        self.planned = setup.planned
+        self._due, self._taken = time.monotonic() + (LOG_EVERY - FORECAST_EARLY if self.planned else 0.0), 0.0
 
     def update(self, devices: Sequence[str], seconds: float, flying: Flying) -> None:
         """Forecast anew where that is due: twice a minute, or as much less often as it takes too long."""
-        begun = time.monotonic()
-        if begun < self._due or seconds <= 0:
+        if time.monotonic() < self._due or seconds < LEAST_LEFT * self._taken:
             return
+        begun = time.thread_time()  # others are at work meanwhile
         try:
             self.planned = foretell(self._setup, self._cost, devices, seconds, flying)
-            self._right = right_now(self._setup)
         except Exception as error:
             log.warning("no more forecasts: %s: %s", type(error).__name__, error)
             log.debug("forecast failed", exc_info=True)
             self.planned, self._due = None, math.inf
             return
-        now = time.monotonic()
-        self._due = now + max(LOG_EVERY - FORECAST_EARLY, (now - begun) / FORECAST_SHARE)
-
-    def expected(self) -> float | None:
-        """Tasks expected right at the end: by the gain model, but for those known to be right when it was asked."""
-        if self.planned is None:
-            return None
-        return self.planned.solved if self._right is None else self._right + self.planned.solved - self.planned.now
+        self._taken = time.thread_time() - begun
+        self._due = time.monotonic() + max(LOG_EVERY - FORECAST_EARLY, self._taken / FORECAST_SHARE)
 
     def left(self) -> str:
         """Device time that each stage is still to get, in words."""
@@ -144,9 +142,8 @@ class Bar:
             words += f", more views {len(progress.rounds)}"
         if setup.solutions is not None:
             words += f", solved {right_now(setup)}"
-        expected = self._outlook.expected()
-        if expected is not None:
-            words += f", expected {expected:.0f} at the end"
+        if self._outlook.planned is not None:
+            words += f", expected {self._outlook.planned.solved:.0f} at the end"
         time_left = f"{format_seconds(max(0.0, left))} left"
         self._bar.set_description_str(words, refresh=False)
         self._bar.n = len(progress.trained)

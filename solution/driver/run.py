@@ -19,7 +19,7 @@ from ..schedule.cost import STEP_PASSES, CostModel
 from ..schedule.job import Job, Progress, TaskSize
 from ..schedule.plan import Planned
 from .board import Board
-from .clock import Clock, Closing
+from .clock import WATCHDOG_SECONDS, Clock, Closing, margin_seconds
 from .journal import Journal, Result, result_to_json
 from .progress import Bar, Outlook
 from .summary import Rehearsal
@@ -152,6 +152,17 @@ def run(setup: Setup, workers: list[Worker], finished: queue.Queue) -> Outcome:
                 rehearsal.wrote(took)
                 next_write = now + max(WRITE_EVERY, took / WRITE_SHARE)
             bar.update(outcome.results, left)
+    wait = (margin_seconds(setup.clock.budget) - WATCHDOG_SECONDS) / 2 if busy else 0.0
+    while busy:  # what is handed in a little late counts as well
+        begun_waiting = time.monotonic()
+        try:
+            worker, result = finished.get(timeout=max(0.0, wait))
+        except queue.Empty:
+            break
+        wait -= time.monotonic() - begun_waiting
+        busy.pop(worker)
+        take(setup, result, blame_job=False)
+        outcome.results.append(result)
     outcome.closing, outcome.stopped = rehearsal.closing(), setup.clock.elapsed()
     for worker, job in busy.items():
         log.debug("%s of %s on %s came too late", job.stage, ", ".join(job.tasks), worker.device)

@@ -62,12 +62,16 @@ class Solver:
         self.preset = within_memory(preset, memory)
         self._untrained: DenseLlama | None = None
         self._parked_here: tuple[Path, Parked] | None = None  # what the job before has parked, and where
+        self._used_up: list[Path] = []  # files that nobody needs once the job before is in the journal
         self._searcher = Searcher(device, tasks, preset, seed)
 
     def __call__(self, job: Job, train_time_used: Callable[[], float], out_of_time: Callable[[], bool]) -> Result:
         """Do `job`. Training stops when it has used all of its time (`train_time_used` is its share, 0 to 1 and beyond),
         decoding when `out_of_time` says so. A slice whose training is so stopped decodes with what was learnt."""
         start = time.monotonic()
+        for path in self._used_up:  # the job before is in the journal by now
+            path.unlink(missing_ok=True)
+        self._used_up = []
         parked_here, self._parked_here = self._parked_here, None
         if job.stage in ("program", "written"):
             return self._searcher(job, train_time_used, out_of_time)
@@ -115,7 +119,7 @@ class Solver:
         if self._per_task:
             self._keep_or_forget(job, result.record)
         if job.stage == "ttt" and not result.record.cut:
-            self._forget_parked(name)
+            self._used_up += self._parked_files(name)
         return result
 
     @property
@@ -159,6 +163,11 @@ class Solver:
         parked = None
         if job.first_step:
             parked = parked_here[1] if parked_here and parked_here[0] == path else read_parked(path)
+            if parked is not None:
+                self.model.reset(parked.prefix_rows)
+                shapes = [tensor.shape for tensor in self.model.trainable]
+                fits = all([t.shape for t in getattr(parked, kind)] == shapes for kind in PARKED_TENSORS)
+                parked = parked if fits else None
             if parked is None:
                 log.warning("task %s is trained again: what was parked of it is lost", job.tasks[0])
         self._forget_parked(job.tasks[0], but=path)
@@ -166,9 +175,12 @@ class Solver:
 
     def _forget_parked(self, name: str, but: Path | None = None) -> None:
         """Remove the parked trainings of a task, but for one file."""
-        for path in parked_file(self.adapters, name, 0, 0).parent.glob(f"{adapter_file(self.adapters, name).stem}.*.parked"):
+        for path in self._parked_files(name):
             if path != but:
                 path.unlink(missing_ok=True)
+
+    def _parked_files(self, name: str) -> list[Path]:
+        return [*self.adapters.glob(f"{adapter_file(self.adapters, name).stem}.*.parked")]
 
     def _joint_adapter(self, name: str) -> dict[str, torch.Tensor] | None:
         """The joint adapter with the task's own rows of the prefix table; None where it was lost or never trained."""
@@ -192,7 +204,7 @@ class Solver:
         if job.stage == "ttt" and self.preset.rounds and not record.cut and record.agreement[name] < self.preset.agreement:
             self._keep(name)
         elif job.stage == "views" and self.preset.rounds == 1:
-            self._kept(name).unlink(missing_ok=True)
+            self._used_up.append(self._kept(name))
 
     def _train_joint(self, attempt: int, time_used: Callable[[], float]) -> Trained:
         """The joint adapter, on items of every task, until its passes or its time are over."""

@@ -133,9 +133,10 @@ def conclude(setup: "Setup", outcome: "Outcome") -> None:
     planned = setup.planned.shares if setup.planned else {}
     log.info("%s", summary(setup, outcome, planned))
     spent = {stage: row[4] for stage, row in zip(STAGES, stage_rows(outcome.results))}
-    warnings = starved(planned, spent) if outcome.ended == "budget" else []
+    wanted = [stage for stage, set_up in (("base", True), ("program", setup.preset.program), ("ttt", setup.preset.ttt)) if set_up]
+    warnings = starved(planned, spent, wanted) if outcome.ended == "budget" and not journal.results else []
     for line in warnings:
-        log.warning("less than half of its time: %s", line)
+        log.warning("starved: %s", line)
     end = {"kind": "end", "seconds": round(clock.elapsed(), 2), "budget": clock.budget, "ended": outcome.ended}
     kept = {name: round(value, 3) for name, value in vars(outcome.closing).items()} if outcome.closing else {}
     journal.append(end | {"planned": planned, "starved": warnings, "stopped": round(outcome.stopped, 3), "closing": kept})

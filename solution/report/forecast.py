@@ -40,6 +40,7 @@ class Forecast:
     solved: float | None
     jobs: int
     right: int | None = None
+    process: int | None = None
 
 
 def forecast_from_json(value: dict, jobs: int) -> Forecast:
@@ -47,12 +48,14 @@ def forecast_from_json(value: dict, jobs: int) -> Forecast:
     planned = {str(stage): float(seconds) for stage, seconds in value["planned"].items()}
     solved = None if value["solved"] is None else float(value["solved"])
     right = None if value.get("right") is None else int(value["right"])
-    return Forecast(float(value["elapsed"]), planned, int(value["answered"]), int(value["trained"]), solved, jobs, right)
+    return Forecast(float(value["elapsed"]), planned, int(value["answered"]), int(value["trained"]), solved, jobs, right,
+                    value.get("process"))  # fmt: skip
 
 
 def of_last_process(forecasts: Sequence[Forecast]) -> list[Forecast]:
-    """The forecasts of a run's last process: its clock starts anew."""
-    begin = max((i for i in range(1, len(forecasts)) if forecasts[i].elapsed < forecasts[i - 1].elapsed), default=0)
+    """The forecasts of a run's last process: another number, or a clock that starts anew."""
+    pairs = enumerate(zip(forecasts, forecasts[1:]), 1)
+    begin = max((i for i, (one, next) in pairs if next.process != one.process or next.elapsed < one.elapsed), default=0)
     return list(forecasts[begin:])
 
 

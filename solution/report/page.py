@@ -140,8 +140,9 @@ def _head(run: Run) -> str:
         ended = f"ended after {format_seconds(run.end['seconds'])} of {format_seconds(run.end['budget'])}: {reason}"
     listed = " · ".join(f"{key} <b>{escape(str(value))}</b>" for key, value in facts.items())
     whole = escape(json.dumps(identity, indent=1))
+    starved = "".join(f"<p>starved: {escape(str(line))}</p>" for line in (run.end or {}).get("starved", ()))
     return (
-        f'<h1>ARC run report</h1><p>{listed}</p><p class="dim">{escape(ended)}</p>'
+        f'<h1>ARC run report</h1><p>{listed}</p><p class="dim">{escape(ended)}</p>{starved}'
         f"<details><summary>every hyperparameter</summary><pre>{whole}</pre></details>"
     )
 

@@ -152,6 +152,7 @@ def impute(name: str, measured: Mapping[str, Measured], sizes: dict[str, TaskSiz
             explains=search.chances(task) if search else (),
             explained_right=(m.explained_right if m.explained else search.right) if search else 0.0,
             search_right=search.rights(task) if search else (0.0,),
+            searched=len(m.search),
             measured=frozenset(
                 stage for stage, known in (("base", m.base), ("ttt", m.ttt), ("views", m.view), ("program", m.search)) if known
             ),

@@ -155,7 +155,7 @@ class Progress:
             self.untrained |= record.log_prob
             return
         (task,) = job.tasks
-        if record.loss is not None:
+        if record.loss is not None and (job.first_step or not record.parked):  # a first slice's says too little
             self.loss[task] = record.loss
         if record.parked:
             done = max(record.steps, job.first_step + job.num_steps)

@@ -138,10 +138,14 @@ def planned_run(
     return Planned(spent, len(after.answered), len(after.trained), solved, now)
 
 
-def starved(planned: dict[str, float], spent: dict[str, float]) -> list[str]:
-    """A line for each stage that got much less of the device time than was planned at the start. Both: stage -> share."""
+def starved(planned: dict[str, float], spent: dict[str, float], wanted: Sequence[str] = ()) -> list[str]:
+    """A line for each stage that got much less of the device time than was planned at the start, or nothing at all though it is
+    `wanted`. Both: stage -> share."""
     return [
-        f"{STAGE_NAMES[stage]}: planned {planned[stage]:.0%} of the device time, got {spent.get(stage, 0.0):.0%}"
+        f"{STAGE_NAMES[stage]}: planned {planned.get(stage, 0.0):.0%} of the device time, got {spent.get(stage, 0.0):.0%}"
         for stage in STAGES
-        if planned.get(stage, 0.0) >= LEAST_PLANNED and spent.get(stage, 0.0) < LEAST_SPENT * planned[stage]
+        if planned.get(stage, 0.0) >= LEAST_PLANNED
+        and spent.get(stage, 0.0) < LEAST_SPENT * planned[stage]
+        or stage in wanted
+        and not spent.get(stage)
     ]

@@ -76,6 +76,8 @@ def _measure_seconds(measured: dict[str, Measured], done: Sequence["Result"], co
                 measured[task].base = seconds * cost.work(Job("base", (task,))) / cost.work(job)
         elif job.stage == "ttt":
             mine = slices[job.tasks[0], job.attempt]
+            if not job.first_step:
+                mine.clear()  # of another journal
             mine[job.first_step] = seconds
             if not record.parked:
                 measured[job.tasks[0]].ttt = sum(took for step, took in mine.items() if step <= job.first_step)
@@ -83,8 +85,9 @@ def _measure_seconds(measured: dict[str, Measured], done: Sequence["Result"], co
             measured[job.tasks[0]].view = seconds / job.num_views
         elif job.stage == "program":
             mine = measured[job.tasks[0]]
-            mine.search = (*mine.search[: job.first_view], seconds)
-            mine.explained |= record.explained
+            if job.first_view <= len(mine.search):  # else the round before it is not known
+                mine.search = (*mine.search[: job.first_view], seconds, *mine.search[job.first_view + 1 :])
+                mine.explained |= record.explained
 
 
 def relative_speeds(records: Sequence[Record], cost: CostModel) -> dict[tuple[str, str], float]:

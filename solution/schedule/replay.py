@@ -156,12 +156,13 @@ class TraceWorld:
         end = now
         self._chances.pop(job, None)  # of the same job on a device that died
         if job.stage == "ttt":
-            whole, steps = self._trace.train_seconds(name, self._preset) * train_factor, planned_steps(task.size, self._preset)
+            whole = self._trace.train_seconds(name, self._preset) * train_factor
+            steps = max(1, planned_steps(task.size, self._preset))
             stop = job.first_step + job.num_steps if job.num_steps else steps
             end = device.end_of(now, whole * (stop - job.first_step) / steps)
             if end > now + start.train_for:  # slices that are cut decode, too
                 end = now + max(0.0, start.train_for)
-                share = job.first_step / steps + device.done_by(now, end) / whole
+                share = job.first_step / steps + (device.done_by(now, end) / whole if whole else 1.0)
             elif job.num_steps:
                 return end, Record(job, device.name, end - now)
         end = device.end_of(end, job.num_views * task.view * view_factor)

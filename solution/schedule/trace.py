@@ -28,7 +28,7 @@ class TaskTrace:
     is to be drawn. `explains`: chance that a round finds programs so likely right that no further round follows, where none
     before did; `explained_right`: that they are right. `search_right`: chance that the programs' answers are right after each
     round up to which nothing explained the task; the last stands for later ones. `measured`: stages whose figures are measured,
-    the others are imputed.
+    the others are imputed; `searched`: rounds of search that were run.
     """
 
     size: TaskSize
@@ -43,6 +43,7 @@ class TaskTrace:
     explained_right: float = 0.0
     search_right: tuple[float, ...] = (0.0,)
     measured: frozenset[str] = frozenset()
+    searched: int = 0
 
     def neural_right(self, views: int) -> float:
         """Chance that the model's answer is right: trained, with so many views, or with 0 the cheap answer."""
@@ -113,7 +114,7 @@ class Trace:
 
     def train_seconds(self, task: str, preset: Preset) -> float:
         """Seconds of a task's whole training under a preset."""
-        return self.tasks[task].train * preset.train.steps / self.steps
+        return self.tasks[task].train * preset.train.steps / self.steps if self.steps else 0.0
 
     def train_share(self, preset: Preset) -> float:
         """The share of training in all neural seconds of a drawn trace."""

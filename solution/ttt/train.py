@@ -136,7 +136,7 @@ def train(
             ended = "deadline"
             break
         for group in optimiser.param_groups:
-            group["lr"] = group["peak"] * schedule(max(step, time_used() * len(planned)), len(planned), config.warmup)
+            group["lr"] = group["peak"] * schedule(max(step, int(time_used() * len(planned))), len(planned), config.warmup)
         prompts, spans = zip(*(encode_item(items[i], data, model.codec, prefixes.get(items[i].id, range(0))) for i in batch))
         ids, positions, targets = collate(prompts, spans, model.codec, model.device)
         where = targets.roll(-1, dims=1)  # a token is predicted where the one before it stands

@@ -16,7 +16,6 @@ from .advice import DIES, LEAST_GAIN, SURE, Advice, speed_name
 from .evidence import training_speed
 from .forecast import Forecast
 from .machine import describe
-from .world import searched_rounds
 
 KAGGLE_SECONDS = 12 * 3600.0
 """Kaggle's limit for a notebook (kaggle.md, "Limits")."""
@@ -85,7 +84,7 @@ def numbers(advice: Advice) -> list[Number]:
         ),
         Number(
             "breadth pass", percent(own.share_of("base")), percent(best.share_of("base")),
-            "of all device time: one view of every task before anything else; follows from the tasks, is no setting",
+            "of all device time: one view of every task; on cores that search programs at most `breadth` of it comes first",
         ),
         Number("reserve", "", duration(plan.reserve), reserve_reason(advice)),
         Number("--budget", "", duration(plan.budget), budget_reason(advice)),
@@ -238,7 +237,7 @@ def limits(advice: Advice) -> list[str]:
         )
     for number in range(1, len(group.preset.program.tries) if group.preset.program else 0):
         searched = [task for task in group.trace.tasks.values() if "program" in task.measured]
-        deeper = sum(searched_rounds(task) > number for task in searched)
+        deeper = sum(task.searched > number for task in searched)
         lines.append(
             f"What round {number + 1} of program search finds: it was run for {deeper} of {len(searched)} searched tasks, the "
             "smaller ones; for the others it is extrapolated by size."

@@ -93,16 +93,9 @@ def measurements(task: TaskTrace, preset: Preset) -> Measured:
         found.views_right, found.agreement = task.views_right, task.agreement
     if "program" in task.measured:
         found.explained, found.explained_right = 1.0 in task.explains, task.explained_right
-        found.search = task.search[: searched_rounds(task)]
+        found.search = task.search[: task.searched]
         found.search_right = task.search_right[: len(found.search)]
     return found
-
-
-def searched_rounds(task: TaskTrace) -> int:
-    """Rounds of program search that were run: up to the one that explained it, else those that are known to explain nothing."""
-    if 1.0 in task.explains:
-        return task.explains.index(1.0) + 1
-    return next((number for number, chance in enumerate(task.explains) if chance), len(task.explains))
 
 
 def scatter(trace: Trace) -> float:

@@ -39,7 +39,7 @@ def read_trace(table: Path, journals: list[Path], limit: int | None):
     sizes = {name: task_size(task, Arc16("grid")) for name, task in challenges.tasks.items()}
     runs = [read_run(path, challenges) for path in journals]
     preset = replace(preset_of(runs[0].identity["preset"]), program=None, written=None)
-    results = [result for run in runs for result in run.results]
+    results = [result for run in runs for result in run.results if result.record.job.stage != "program"]
     ours = trace_of_run(journals[0].parent.name, results, sizes, preset, solutions, lambda: Board(challenges, preset.select))
     trace = nvarc_trace(table.read_text(), sizes, outcomes_of(ours, preset))
     print(*ours.notes, *trace.notes, sep="\n")
