@@ -1,6 +1,10 @@
 """What is kept for the end of a run: enough for what that was measured to take, little of the budget, learnt as it goes."""
 
 import random
+import subprocess
+import sys
+import time
+from pathlib import Path
 from types import SimpleNamespace
 
 import pytest
@@ -26,6 +30,14 @@ def test_the_end_fits_into_what_is_kept_for_it_and_the_watchdog_comes_after_it()
         done = kept - closing.write - closing.summary - min(closing.report, REPORT_SHARE * budget)
         assert done == pytest.approx(margin_seconds(budget)) or kept == MOST_KEPT * budget
         assert margin_seconds(budget) > WATCHDOG_SECONDS or kept == MOST_KEPT * budget
+
+
+def test_the_timer_ends_a_process_whose_interpreter_is_held(tmp_path):
+    """PyDLL keeps the interpreter's lock while C sleeps: no thread of Python's could end this."""
+    held = "import ctypes; from solution.driver.clock import exit_in; assert exit_in(0.5); ctypes.PyDLL(None).sleep(20)"
+    begun = time.monotonic()
+    assert subprocess.run([sys.executable, "-c", held], cwd=Path(__file__).parents[1], timeout=60).returncode == 0
+    assert time.monotonic() - begun < 15
 
 
 def test_a_slow_end_keeps_more_but_never_more_than_a_share():

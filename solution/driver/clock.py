@@ -4,6 +4,7 @@ In:  a budget, what the steps of the end took so far. Out: seconds left, seconds
 Not here: how the time is spent (`schedule`), measuring the end (`summary`).
 """
 
+import ctypes
 import os
 import re
 import sys
@@ -19,6 +20,10 @@ STARTED = "ARC_STARTED"
 WATCHDOG_SECONDS = 0.5
 """How long before the end of the budget the watchdog ends the process: its threads take up to 0.4 s to go where other work is
 on the cores."""
+TIMER_LATER = 0.1
+"""Seconds after the watchdog's thread at which the C library's timer ends the process, where that thread could not."""
+SIGEV_THREAD = 2
+"""Of glibc's <bits/sigevent-consts.h>: notify by calling a function in a new thread."""
 MARGIN_SHARE, MARGIN_LEAST, MARGIN_SECONDS, LONG_SHARE = 0.01, 0.05, 2.0, 0.001
 """The margin is the first share of a short budget, but the first seconds more than the watchdog's; of a long budget it is the
 other seconds and the last share: 43 s of 11h30m."""
@@ -82,6 +87,40 @@ class Clock:
 
         for job in (wait, warn):  # apart, so that a blocked or broken terminal cannot keep the process alive
             threading.Thread(target=job, name="watchdog", daemon=True).start()
+        exit_in(max(0.001, self.left() - WATCHDOG_SECONDS + TIMER_LATER))
+
+
+class _Event(ctypes.Structure):
+    """glibc's `struct sigevent`, 64 bytes: the value for the function, signal, how to notify, function, attributes."""
+
+    _fields_ = [
+        ("value", ctypes.c_void_p), ("signal", ctypes.c_int), ("notify", ctypes.c_int), ("function", ctypes.c_void_p),
+        ("attributes", ctypes.c_void_p), ("padding", ctypes.c_char * 32),
+    ]  # fmt: skip
+
+
+class _TimerSpec(ctypes.Structure):
+    """`struct itimerspec`: interval and first expiry, seconds and nanoseconds each."""
+
+    _fields_ = [(name, ctypes.c_long) for name in ("every_s", "every_ns", "first_s", "first_ns")]
+
+
+def exit_in(seconds: float) -> bool:
+    """End this process with code 0 after so many seconds by a timer of the C library, which calls `_exit` in a thread of its own:
+    a thread of Python's waits for the interpreter's lock, and an import or a long operation can hold that. False where there is
+    no such timer (not Linux on 64 bits, or another C library): then the watchdog's thread has to do."""
+    if sys.platform != "linux" or ctypes.sizeof(ctypes.c_void_p) != 8:
+        return False
+    try:
+        libc = ctypes.CDLL(None, use_errno=True)
+        function = ctypes.cast(libc._exit, ctypes.c_void_p).value
+        event = _Event(None, 0, SIGEV_THREAD, function, None)
+        timer, spec = ctypes.c_void_p(), _TimerSpec(0, 0, int(seconds), int(seconds % 1 * 1e9))
+        if libc.timer_create(time.CLOCK_MONOTONIC, ctypes.byref(event), ctypes.byref(timer)):
+            return False
+        return not libc.timer_settime(timer, 0, ctypes.byref(spec), None)
+    except (AttributeError, OSError):
+        return False
 
 
 def _process_age() -> float:
