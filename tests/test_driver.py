@@ -443,6 +443,9 @@ def test_a_parked_training_goes_on_anywhere_and_is_trained_again_where_it_is_los
     def ends_alike(result, found, tokens):
         assert found == expected and result.ttt["losses"] == whole.ttt["losses"] and result.ttt["tokens"] == tokens
         assert result.record.loss == whole.record.loss and parked() == []
+        for worker in workers:  # as their next job does
+            while worker._used_up:
+                worker._used_up.pop().unlink(missing_ok=True)
 
     nothing, first = do(0, 0, 2)
     assert nothing == [] and first.record.parked and first.record.loss and parked() == [file.name]
@@ -585,7 +588,7 @@ def test_forecasts_change_no_answer_and_a_failing_one_costs_nothing(in_process, 
     setup, outcome = in_process(lambda job: None)
     foretold = [line for line in read_lines(setup.journal.path)[0] if line["kind"] == "forecast"]
     assert outcome.ended == "done" and len(foretold) > 3
-    assert set(foretold[0]) == {"kind", "elapsed", "planned", "answered", "trained", "solved", "right"}
+    assert set(foretold[0]) == {"kind", "elapsed", "planned", "answered", "trained", "solved", "right", "process"}
     assert all(0 <= line["solved"] <= 3 and 0 <= line["right"] <= 3 for line in foretold)
     assert foretold[-1]["trained"] == 3 and sum(foretold[0]["planned"].values()) > sum(foretold[-1]["planned"].values())
     tried = []
