@@ -17,7 +17,7 @@ def turning_families(families=3, each=12, seed=0) -> list[Family]:
 
 
 def turning_mixture(families=3, each=12, seed=0) -> Mixture:
-    return Mixture(((1.0, Examples("turning", turning_families(families, each, seed))),), geometric=0.0)
+    return Mixture(((1.0, Examples("turning", turning_families(families, each, seed))),))
 
 
 def write_packed(path, families) -> None:

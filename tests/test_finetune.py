@@ -11,7 +11,9 @@ from safetensors import SafetensorError
 from transformers import LlamaConfig, LlamaForCausalLM
 
 from solution.codec.arc16 import Arc16
+from solution.finetune import train as train_module
 from solution.finetune.batches import BatchStream
+from solution.finetune.muon import Muon
 from solution.finetune.settings import Settings
 from solution.finetune.train import Trainer, learning_rate_scale, read_counters, train
 from solution.models.adapted import NonFiniteError
@@ -62,10 +64,10 @@ def test_resumed_training_ends_with_the_same_weights(tmp_path, build, quantizati
     train(tiny(tmp_path, "second", steps=6, start_from=str(tmp_path / "first/final"), seed=99, **options), build)
     one, two = (Trainer(straight, tmp_path / f"{n}/final") for n in ("straight", "second"))
     assert (one.steps, one.tokens, one.data_state) == (two.steps, two.tokens, two.data_state) and one.steps == 6
-    for state in (one.masters | one._moments(), two.masters | two._moments()):
-        assert len(state) == len(one.masters) + len(one.matrices) + 3 * (len(one.masters) - len(one.matrices))
-    for name, tensor in (one.masters | one._moments()).items():
-        assert torch.equal(tensor, (two.masters | two._moments())[name]), name
+    for state in (one.masters | one.engine.moments(), two.masters | two.engine.moments()):
+        assert len(state) == len(one.masters) + len(one.engine.matrices) + 3 * len(one.engine.others)
+    for name, tensor in (one.masters | one.engine.moments()).items():
+        assert torch.equal(tensor, (two.masters | two.engine.moments())[name]), name
     assert not list(tmp_path.glob("*/*.old")) and not list(tmp_path.glob("**/*.bin"))
 
 
@@ -156,7 +158,7 @@ def test_it_learns(tmp_path):
     trainer = Trainer(tiny(tmp_path, "b", input_weight=0.0, seed=1))
     stream, losses = iter(BatchStream(build, Arc16("grid"), 2048, 160, seed=1)), []
     for k in range(30):
-        nll, _, count = trainer.step(next(stream), learning_rate_scale(k, 0.0, 2, 0.0)).tolist()
+        nll, _, count = trainer.step([next(stream)], learning_rate_scale(k, 0.0, 2, 0.0)).tolist()
         losses.append(nll / count)
     assert sum(losses[-3:]) < 0.75 * sum(losses[:3])
 
@@ -184,12 +186,60 @@ def test_parts_of_a_batch_give_the_gradients_of_the_whole(tmp_path, build):
     batch = next(iter(BatchStream(build, Arc16("grid"), 1024, 160, seed=0)))
     one, two = (Trainer(tiny(tmp_path, "d", threads=n)) for n in (1, 2))
     for trainer in (one, two):
-        trainer.weights = {n: m.clone().requires_grad_() for n, m in trainer.masters.items()}  # fp32
-        trainer.refresh_weights = lambda rounded: None
-        trainer.sums = trainer.step(batch, 0.0)
+        trainer.engine.weights = {n: m.clone().requires_grad_() for n, m in trainer.masters.items()}  # fp32
+        trainer.engine.refresh_weights = lambda rounded: None
+        trainer.sums = trainer.step([batch], 0.0)
     torch.testing.assert_close(one.sums, two.sums)
     for name, master in one.masters.items():
         assert (master.grad - two.masters[name].grad).norm() < 1e-4 * master.grad.norm(), name
+
+
+@pytest.mark.parametrize("dtype", [torch.bfloat16, torch.float16])
+def test_a_step_in_16_bits_is_about_that_in_32(tmp_path, build, monkeypatch, dtype):
+    batch = next(iter(BatchStream(build, Arc16("grid"), 256, 160, seed=0)))
+    gradients = []
+    for chosen in (torch.float32, dtype):
+        monkeypatch.setattr(train_module, "compute_dtype", lambda device, chosen=chosen: chosen)
+        trainer = Trainer(tiny(tmp_path, "a"))
+        before = {n: m.clone() for n, m in trainer.masters.items()}
+        trainer.step([batch], 1.0)
+        assert {w.dtype for w in trainer.engine.weights.values()} == {chosen}
+        assert all(m.dtype == torch.float32 and not torch.equal(before[n], m) for n, m in trainer.masters.items())
+        gradients.append(torch.cat([m.grad.flatten() for m in trainer.masters.values()]))
+    assert (gradients[1] - gradients[0]).norm() < 0.05 * gradients[0].norm()
+
+
+def test_a_step_whose_float16_gradients_overflow_is_left_out_and_the_scale_halves(tmp_path, build, monkeypatch):
+    monkeypatch.setattr(train_module, "compute_dtype", lambda device: torch.float16)
+    batch = next(iter(BatchStream(build, Arc16("grid"), 256, 160, seed=0)))
+    trainer = Trainer(tiny(tmp_path, "a"))
+    before, trainer.engine.loss_scale = {n: m.clone() for n, m in trainer.masters.items()}, 2.0**40
+    trainer.step([batch], 1.0)
+    assert (trainer.steps, trainer.tokens, trainer.engine.loss_scale) == (1, batch.num_tokens, 2.0**39)
+    assert all(torch.equal(before[n], m) for n, m in trainer.masters.items())
+    assert not any(moment.any() for moment in trainer.engine.moments().values())
+    trainer.engine.loss_scale = 512.0
+    trainer.step([batch], 1.0)
+    assert not any(torch.equal(before[n], m) for n, m in trainer.masters.items())
+    trainer.save(tmp_path / "a/latest")
+    assert Trainer(trainer.settings, tmp_path / "a/latest").engine.loss_scale == 512.0
+
+
+@pytest.mark.parametrize("shape", [(96, 64), (64, 64), (64, 172)])
+def test_muon_is_torchs(shape):
+    """torch's multiplies in bfloat16 alone, and rounds a matrix before it is normalized, not after."""
+    torch.manual_seed(0)
+    start, options = torch.randn(shape), {"lr": 0.02, "weight_decay": 0.01}
+    found = []
+    for make in (torch.optim.Muon, partial(Muon, dtype=torch.bfloat16), partial(Muon, dtype=torch.float32)):
+        weight = start.clone().requires_grad_()
+        muon = make([weight], **options)
+        for seed in range(3):
+            weight.grad = torch.randn(shape, generator=torch.Generator().manual_seed(seed))
+            muon.step()
+        found.append((weight.detach() - start, muon.state[weight]["momentum_buffer"]))
+    for moved, momentum in found[1:]:
+        assert (moved - found[0][0]).norm() < 0.02 * found[0][0].norm() and torch.equal(momentum, found[0][1])
 
 
 def test_learning_rate_warms_up_stays_and_decays():
@@ -206,7 +256,8 @@ def test_rounding_is_bitsandbytes_nf4_and_masters_get_the_gradient_at_the_rounde
     assert torch.equal(nf4_round_trip(rounded), rounded)
     trainer = Trainer(tiny(tmp_path, "c"))
     before = {n: m.clone() for n, m in trainer.masters.items()}
-    trainer.step(next(iter(BatchStream(build, Arc16("grid"), 1024, 160, seed=0))), 1.0, round_to_nf4=True)
-    for name, weight in trainer.weights.items():
-        used = nf4_round_trip(before[name].bfloat16()) if name in trainer.matrices else before[name].bfloat16()
+    trainer.step([next(iter(BatchStream(build, Arc16("grid"), 1024, 160, seed=0)))], 1.0, round_to_nf4=True)
+    for name, weight in trainer.engine.weights.items():
+        used = before[name].to(trainer.dtype)
+        used = nf4_round_trip(used) if name in trainer.engine.matrices else used
         assert torch.equal(weight, used) and not torch.equal(trainer.masters[name], before[name])

@@ -6,14 +6,14 @@ import signal
 import subprocess
 import sys
 import time
-from pathlib import Path
 
 import pytest
 
 from solution.finetune.train import read_counters
 from solution.models.manifest import find_weights
 
-ROOT = Path(__file__).parents[1]
+from .processes import HANGS
+from .test_driver import ROOM, ROOT
 
 
 def command(out, *options):
@@ -23,7 +23,7 @@ def command(out, *options):
 
 def go(out, *options):
     environment = os.environ | {"OMP_NUM_THREADS": "1"}
-    return subprocess.run(command(out, *options), cwd=ROOT, capture_output=True, text=True, timeout=300, env=environment)
+    return subprocess.run(command(out, *options), cwd=ROOT, capture_output=True, text=True, timeout=HANGS, env=environment)
 
 
 @pytest.fixture(scope="module")
@@ -49,12 +49,12 @@ def test_one_command_gives_a_weight_set_that_the_driver_answers_with(finished, t
         "--limit",
         "2",
         "--budget",
-        "60s",
+        ROOM,
         "--preset",
         "test",
     ]
     done = subprocess.run([sys.executable, "submission.py", *options, "--output", str(tmp_path / "s.json"), "--devices", "cpu"],
-                          cwd=ROOT, capture_output=True, text=True, timeout=120)  # fmt: skip
+                          cwd=ROOT, capture_output=True, text=True, timeout=HANGS)  # fmt: skip
     assert done.returncode == 0 and "everything was done" in done.stderr, done.stderr
 
 

@@ -1,7 +1,7 @@
 """From nothing to a weight set that the driver loads: python -m solution.finetune --help
 
 In:  a preset of a size, examples, time. Out: OUT/weights/ with its manifest entry; checkpoints beside it.
-Several GPUs, pre-trained bases: accelerate launch -m solution.finetune --preset smollm2
+Several GPUs: torchrun --nproc-per-node 2 -m solution.finetune --pack PACK, or accelerate launch for pre-trained bases.
 """
 
 import argparse
@@ -17,6 +17,9 @@ examples:
   python -m solution.finetune --preset s --minutes 5
   python -m solution.finetune --preset s --minutes 60 --data re_arc/ --drop-scored --start-from runs/s/stable --out runs/s2
   python -m solution.finetune --preset smollm2 --minutes 60 --data re_arc/ --drop-scored
+  python -m solution.finetune pack-data --out pack.npz --data re_arc/ --drop-scored       # once; see pack-data --help
+  python -m solution.finetune --preset m --minutes 10 --pack pack.npz
+  torchrun --nproc-per-node 2 -m solution.finetune --preset m --minutes 10 --pack pack.npz     # two GPUs
   python submission.py --weights runs/s/weights
 Interrupted? The same command goes on exactly where the last checkpoint was. Every later slice of s and m starts from the
 last one's OUT/stable: its weights from before the learning rates fell."""
@@ -43,7 +46,7 @@ HELP = {
     "decay": "share of the run in which the learning rates fall to zero",
     "warmup": "steps of learning-rate warm-up",
     "batch_tokens": "tokens in a batch, padding included",
-    "micro_tokens": "tokens that a GPU takes at once",
+    "micro_tokens": "tokens that a GPU takes at once (0: by its memory)",
     "max_len": "tokens of the longest sequence",
     "positions": "position scheme: grid or sequential",
     "input_weight": "loss weight of tokens that are not outputs to learn",
@@ -52,16 +55,18 @@ HELP = {
     "device": "cpu or cuda (default: cuda where there is one)",
     "threads": "parts of a batch computed at the same time on a CPU, one core each",
     "loaders": "processes that make batches ahead; 0: the training's own",
+    "compile": "compile the layers on a GPU (with --pack)",
     "base": "pre-trained Llama: smollm2, a folder of safetensors, or a .gguf file",
     "backend": "auto, transformers or unsloth",
 }
 MAY_CHANGE = {"out", "device", "backend", "threads", "loaders", "micro_tokens", "checkpoint_minutes", "save_steps", "log_steps"}
 """Settings in which a later call may differ from the one that began the run: the others say what is computed."""
 RECIPE_HELP = {
-    "examples": "share of tasks drawn from --data",
-    "generators": "share from our own generator families",
-    "composer": "share from random programs",
-    "geometric": "share of tasks with one of the paper's transformations on inputs, outputs or both",
+    "examples": "share of tasks out of --data's examples",
+    "real": "share out of the public sets in --data",
+    "generators": "share out of our own generator families",
+    "composer": "share out of random programs",
+    "transformed": "share of examples with one of the paper's transformations on inputs, outputs or both",
 }
 
 
@@ -86,12 +91,14 @@ def parser() -> argparse.ArgumentParser:
     add("--out", help="folder of the run (runs/PRESET): log.jsonl, checkpoints, final/, weights/, score/")
     add("--fresh", action="store_true", help="put an earlier run in that folder aside and start anew")
     add("--name", help="name of the weight set (arc-llama-PRESET)")
+    add("--train-only", action="store_true", help="stop once OUT/final is there: no quantization, no check, no entry")
     add("--score", metavar="TIME", default="2m", help="time for the public evaluation set at the end; 'no': none (%(default)s)")
     add("--start-from", metavar="FOLDER", help="weights to start from (s, m); where the folder holds a "
         "training state, its optimizers and data go on too")  # fmt: skip
     data = arguments.add_argument_group("data")
     data.add_argument("--data", nargs="+", metavar="SOURCE", help=".npz files, Re-ARC folders, or names of public sets such as "
                       "arc-agi-1/training (the default); pairs that are scored on are refused")  # fmt: skip
+    data.add_argument("--pack", metavar="FILE", help="a file of pack-data, instead of --data and the shares below")
     data.add_argument("--drop-scored", action="store_true", help="leave out what is scored on (public evaluation, held-out "
                       "training tasks) instead of refusing the data")  # fmt: skip
     for name, text in RECIPE_HELP.items():
@@ -101,7 +108,7 @@ def parser() -> argparse.ArgumentParser:
         ("training of pre-trained bases alone", SftSettings, fields(Settings)),
     ):
         group = arguments.add_argument_group(title)
-        known = {"out", "start_from", *(f.name for f in others)}
+        known = {"out", "start_from", "pack", *(f.name for f in others)}
         for field in (f for f in fields(kind) if f.name not in known):
             flag, text = "--" + field.name.replace("_", "-"), HELP.get(field.name)
             if isinstance(field.default, bool):
@@ -117,7 +124,7 @@ def chosen_settings(options: argparse.Namespace):
     import torch
 
     from ..driver.clock import parse_duration
-    from .presets import PRESETS
+    from .presets import ON_A_CARD, PRESETS
     from .settings import Settings
     from .sft import SftSettings
 
@@ -129,15 +136,21 @@ def chosen_settings(options: argparse.Namespace):
         raise ValueError(f"--{foreign[0].replace('_', '-')} is not an option of --preset {options.preset}")
     if options.score != "no":
         parse_duration(options.score)
-    settings = replace(preset, **{"device": "cuda" if torch.cuda.is_available() else "cpu"} | given)
-    if settings.device == "cuda" and not torch.cuda.is_available():
+    device = given.get("device", "cuda" if torch.cuda.is_available() else "cpu")
+    on_a_card = {} if device == "cpu" else ON_A_CARD.get(options.preset, {})
+    settings = replace(preset, **{"device": device} | on_a_card | given)
+    if settings.device.startswith("cuda") and not torch.cuda.is_available():
         raise ValueError("--device cuda: there is no CUDA device here")
-    if int(os.environ.get("WORLD_SIZE", "1")) > 1 and (isinstance(preset, Settings) or options.fresh):
-        raise ValueError("under accelerate launch only pre-trained bases are trained, and without --fresh")
+    if int(os.environ.get("WORLD_SIZE", "1")) > 1 and (options.fresh or isinstance(preset, Settings) and not settings.pack):
+        raise ValueError("several processes train from a pack (--pack; see pack-data --help), and without --fresh")
     return settings
 
 
 def main() -> int:
+    if sys.argv[1:2] == ["pack-data"]:
+        from .pack_data import main as pack_data
+
+        return pack_data(sys.argv[2:])
     options = parser().parse_args()
     from ..arc.load import InputError
     from ..models.manifest import WeightsError
@@ -164,10 +177,14 @@ def train_and_publish(settings, recipe, options: argparse.Namespace) -> None:
         aside = next(p for k in range(1, 10**6) if not (p := out.with_name(f"{out.name}.{k}")).exists())
         out.rename(aside)
         print(f"the earlier run is now {aside}")
-    held_out_prompts(Arc16(settings.positions), settings.max_len)  # what the end needs fails at the beginning
-    mixture = recipe.build()
-    build = recipe.build if settings.loaders else lambda: mixture  # loader processes are sent the recipe
-    described = asdict(recipe) | {"mixture": mixture.describe()}
+    if not options.train_only:
+        held_out_prompts(Arc16(settings.positions), settings.max_len)  # what the end needs fails at the beginning
+    if getattr(settings, "pack", None):
+        build, described = None, pack_recipe(Path(settings.pack), recipe)
+    else:
+        mixture = recipe.build()
+        build = recipe.build if settings.loaders else lambda: mixture  # loader processes are sent the recipe
+        described = asdict(recipe) | {"mixture": mixture.describe()}
     finished = is_finished(out, settings)
     command = same_run(out, settings, described, finished, first)
     if not finished:
@@ -181,8 +198,17 @@ def train_and_publish(settings, recipe, options: argparse.Namespace) -> None:
             from .train import train
 
             train(settings, build, described)
-    if first:
+    if first and not options.train_only:
         publish_run(out, settings, described, command, options)
+
+
+def pack_recipe(path: Path, recipe) -> dict:
+    """What a run out of a pack is trained on, for the record and for `train`. Raises `InputError`, `ValueError`."""
+    from .draws import Sampling
+    from .pack import Pack
+
+    pack = Pack.read(path)
+    return {"pack": pack.recipe, "sources": pack.describe(), "sampling": asdict(Sampling(recipe.shares))}
 
 
 def same_run(out: Path, settings, recipe: dict, finished: bool, first: bool) -> str:

@@ -32,16 +32,19 @@ POOLS_AHEAD = 2
 
 @dataclass(frozen=True)
 class Batch:
-    """`ids`, `positions`: int64 (sequences, length), padded on the right; `supervised`: bool, the outputs to learn."""
+    """`ids`, `positions`: int64 (sequences, length), padded on the right; `supervised`: bool, the outputs to learn. `counted`:
+    tokens without padding, where known (counting them waits for the device), with those of the other processes' batches that
+    are trained on at the same time."""
 
     ids: torch.Tensor
     positions: torch.Tensor
     supervised: torch.Tensor
+    counted: int | None = None
 
     @property
     def num_tokens(self) -> int:
         """Tokens without padding."""
-        return int((self.ids != PAD).sum())
+        return int((self.ids != PAD).sum()) if self.counted is None else self.counted
 
     def split(self, parts: int) -> list["Batch"]:
         """The sequences in at most `parts` batches of about equal size."""
@@ -49,7 +52,19 @@ class Batch:
         return [Batch(*part) for part in zip(*(t.tensor_split(min(parts, len(t))) for t in tensors))]
 
     def to(self, device) -> "Batch":
-        return Batch(*(t.to(device, non_blocking=True) for t in (self.ids, self.positions, self.supervised)))
+        return Batch(*(t.to(device, non_blocking=True) for t in (self.ids, self.positions, self.supervised)), self.counted)
+
+
+def targets_of(batch: Batch, input_weight: float) -> tuple[torch.Tensor, torch.Tensor, torch.Tensor]:
+    """The next token of every token, its loss weight and whether it is supervised, all (sequences * length,).
+
+    Every token but padding is a target: outputs from the second pair on weigh 1, all others `input_weight`.
+    """
+    target, supervised = batch.ids.roll(-1, 1), batch.supervised.roll(-1, 1)
+    known = target != PAD
+    known[:, -1] = False  # nothing follows the last column
+    supervised = supervised & known
+    return target.flatten(), torch.where(supervised, 1.0, input_weight * known).flatten(), supervised.flatten()
 
 
 def supervised_tokens(prompt: Prompt) -> np.ndarray:

@@ -1,6 +1,6 @@
 """The training mixture: one endless, seeded stream of pseudo tasks out of several sources.
 
-In:  sources of pairs with their shares, and the share of tasks that get one of the paper's transformations.
+In:  sources of pairs with their shares.
 Out: tasks of 2-6 demonstrations and one answered test pair, at most so many tokens long, in a random view.
 Rules: paper.md, feature 15 and "Details", 6 (30 % of variants transformed: input only 0.3, output only 0.6, both 0.1).
 Not here: reading examples (`examples`), generating them (`generators`), tokens (`batches`).
@@ -8,7 +8,6 @@ Not here: reading examples (`examples`), generating them (`generators`), tokens 
 
 from collections.abc import Sequence
 from dataclasses import dataclass
-from pathlib import Path
 
 import numpy as np
 
@@ -25,9 +24,9 @@ from .guard import Guard
 MIN_PAIRS, MAX_PAIRS = 3, 7
 """Pairs a task, its test pair included (paper: 2-7 examples; one demonstration alone says too little)."""
 KEEP_ZERO_SHARE = 0.7
-TRANSFORMED_SHARE = 0.3
 SIDES, SIDE_SHARES = ((True, False), (False, True), (True, True)), (0.3, 0.6, 0.1)
 """Which of (inputs, outputs) a transformation acts on, and how often."""
+SOURCES = ("examples", "real", "generators", "composer", "transformed")
 FAMILY_TRIES, TASK_TRIES = 20, 1000
 
 
@@ -75,7 +74,25 @@ class Composed:
         return compose(rng, int(rng.integers(MIN_PAIRS, MAX_PAIRS + 1)), max_len)
 
 
-Source = Examples | Generated | Composed
+class Transformed:
+    """Tasks of stored examples, each with one of the paper's transformations; its families are equally likely."""
+
+    name = "transformed"
+
+    def __init__(self, examples: Examples):
+        self.examples = examples
+
+    def sample(self, rng: np.random.Generator, max_len: int) -> tuple[Pair, ...] | None:
+        """None where no transformation leaves three pairs within `max_len`."""
+        pairs = self.examples.sample(rng, max_len)
+        if pairs is None:
+            return None
+        task = Task(self.name, pairs[:-1], (pairs[-1],))
+        other = transformed(task, rng, max_len)
+        return None if other is task else (*other.train, *other.test)
+
+
+Source = Examples | Generated | Composed | Transformed
 
 
 def random_view(rng: np.random.Generator) -> View:
@@ -101,16 +118,15 @@ def transformed(task: Task, rng: np.random.Generator, max_len: int) -> Task:
 
 @dataclass(frozen=True)
 class Mixture:
-    """`parts`: sources with their shares of all tasks (relative). `geometric`: share of tasks that are transformed.
-    `guard`: tasks that hold a pair it knows are left out: generators may hit upon one, and so may a transformation."""
+    """`parts`: sources with their shares of all tasks (relative). `guard`: tasks that hold a pair it knows are left out:
+    generators may hit upon one, and so may a transformation."""
 
     parts: tuple[tuple[float, Source], ...]
-    geometric: float = TRANSFORMED_SHARE
     guard: Guard | None = None
 
     def __post_init__(self):
-        if not self.parts or min(share for share, _ in self.parts) <= 0 or not 0 <= self.geometric <= 1:
-            raise ValueError("a mixture needs sources with positive shares, and a geometric share from 0 to 1")
+        if not self.parts or min(share for share, _ in self.parts) <= 0:
+            raise ValueError("a mixture needs sources with positive shares")
 
     def sample(self, rng: np.random.Generator, max_len: int) -> Task:
         """One task in a random view; the source is drawn first, then asked until it gives one. Raises `ValueError` where it
@@ -122,8 +138,6 @@ class Mixture:
             if pairs is None:
                 continue
             task = Task(source.name, pairs[:-1], (pairs[-1],))
-            if rng.random() < self.geometric:
-                task = transformed(task, rng, max_len)
             if self.guard is not None and any(map(self.guard.task_of, (*task.train, *task.test))):
                 continue
             return random_view(rng).apply(task)
@@ -132,41 +146,57 @@ class Mixture:
     def describe(self) -> str:
         """One line for the manifest."""
         total = sum(share for share, _ in self.parts)
-        named = ", ".join(f"{share / total:.0%} {source.name}" for share, source in self.parts)
-        return f"{named}; {self.geometric:.0%} of the tasks geometrically transformed (paper.md, feature 15)"
+        return ", ".join(f"{share / total:.0%} {source.name}" for share, source in self.parts)
 
 
 @dataclass(frozen=True)
 class Recipe:
     """What a mixture is made of; small enough to store with a checkpoint and to send to a loader process.
 
-    `data`: sources that `examples.read_families` reads, together one source of the mixture. The shares are those of all
-    tasks; `generators` and `composer` 0 leave our own families or the random programs out. `drop_scored`: leave out examples
-    that are scored on (the public evaluation set, the held-out training tasks) instead of refusing them.
+    `data`: sources that `examples.read_families` reads. The shares are those of all tasks (relative), of sources that are there:
+    `examples` of `data`; `real`, of the public sets in it; `generators`, our own families; `composer`, random programs;
+    `transformed`, examples (real ones where there are no others) with one of the paper's transformations. `drop_scored`: leave
+    out examples that are scored on (the public evaluation sets, the held-out training tasks) instead of refusing them.
     """
 
     data: tuple[str, ...] = ("arc-agi-1/training",)
-    examples: float = 0.5
-    generators: float = 0.3
-    composer: float = 0.2
-    geometric: float = TRANSFORMED_SHARE
+    examples: float = 0.42
+    real: float = 0.08
+    generators: float = 0.25
+    composer: float = 0.12
+    transformed: float = 0.13
     drop_scored: bool = True
+
+    @property
+    def shares(self) -> dict[str, float]:
+        """Share by source. Raises `ValueError` where one is negative or all are 0."""
+        shares = {name: getattr(self, name) for name in SOURCES}
+        if min(shares.values()) < 0 or sum(shares.values()) <= 0:
+            raise ValueError(f"shares of the sources must not be negative, nor all 0: {shares}")
+        return shares
 
     def build(self) -> Mixture:
         """Read and check everything. Raises `InputError` for sources that cannot be read or may not be used."""
-        parts, guard = [], Guard.standard()
-        if self.examples > 0:
-            name = " + ".join(d if d in PUBLIC_SETS else Path(d).name for d in self.data)
-            parts.append((self.examples, Examples(name, self._families(guard))))
-        if self.generators > 0:
-            parts.append((self.generators, Generated()))
-        if self.composer > 0:
-            parts.append((self.composer, Composed()))
-        return Mixture(tuple(parts), self.geometric, guard)
+        guard = Guard.standard()
+        stored = {name: Examples(name, families) for name, families in self.stored(guard).items()}
+        sources: dict[str, Source] = stored | {"generators": Generated(), "composer": Composed()}
+        if stored:
+            sources["transformed"] = Transformed(next(iter(stored.values())))
+        shares = self.shares
+        return Mixture(tuple((shares[name], source) for name, source in sources.items() if shares[name]), guard)
 
-    def _families(self, guard: Guard) -> list[Family]:
+    def stored(self, guard: Guard) -> dict[str, list[Family]]:
+        """The families of examples that may be used by source, "examples" before "real"; sources without data are left out.
+
+        Raises `InputError` for data that cannot be read or may not be used.
+        """
+        real = [source for source in self.data if source in PUBLIC_SETS]
+        examples = [source for source in self.data if source not in PUBLIC_SETS]
+        return {name: self._families(data, guard) for name, data in (("examples", examples), ("real", real)) if data}
+
+    def _families(self, data: Sequence[str], guard: Guard) -> list[Family]:
         merged: dict[str, list[Pair]] = {}
-        for source in self.data:
+        for source in data:
             families = read_families(source)
             if self.drop_scored:
                 families = guard.drop(families)

@@ -14,6 +14,7 @@ import torch
 
 from ..arc.task import Pair, Task, frozen
 from ..codec.arc16 import Arc16
+from ..models.precision import compute_dtype
 from ..models.rotary import GridRotary
 
 
@@ -35,7 +36,7 @@ def choose_backend(wanted: str, dtype: torch.dtype) -> str:
 
 
 def load_unsloth(folder: Path, position_scheme: str, device: torch.device, gradient_checkpointing: bool):
-    """The base by Unsloth, float32 weights under bf16 autocast, on exactly `device`. Raises `ValueError` where its logits are
+    """The base by Unsloth, float32 weights under autocast, on exactly `device`. Raises `ValueError` where its logits are
     not those of the plain model: Unsloth prefers going on with a warning to stopping.
 
     NOT RUN ON A GPU YET: only on Unsloth's CPU backend, which makes the same calls on stock transformers.
@@ -45,8 +46,9 @@ def load_unsloth(folder: Path, position_scheme: str, device: torch.device, gradi
     from ..models.load import read_llama  # imports transformers, which Unsloth has to come before
 
     longest = json.loads((folder / "config.json").read_text())["max_position_embeddings"]
-    if device.type == "cuda":  # bf16 asks for bf16 products; without the second option the weights would be bf16 as well
-        options = {"dtype": torch.bfloat16, "float32_mixed_precision": True, "device_map": {"": device.index or 0}}
+    dtype = compute_dtype(device)
+    if device.type == "cuda":  # this asks for products in `dtype`; without the second option the weights would be in it as well
+        options = {"dtype": dtype, "float32_mixed_precision": True, "device_map": {"": device.index or 0}}
     else:
         options = {"dtype": torch.float32, "device_map": {"": "cpu"}}
     lm, _ = unsloth.FastLanguageModel.from_pretrained(
@@ -64,7 +66,7 @@ def load_unsloth(folder: Path, position_scheme: str, device: torch.device, gradi
         Task("check", (Pair(grid, grid.T), Pair(grid.T, grid)), (Pair(grid, grid.T),)), answer=True
     )
     ids, positions = (torch.from_numpy(a)[None].to(device) for a in (prompt.ids, prompt.positions))
-    with torch.no_grad(), torch.autocast(device.type, torch.bfloat16):
+    with torch.no_grad(), torch.autocast(device.type, dtype, enabled=dtype != torch.float32):
         theirs, ours = (
             m(input_ids=ids, position_ids=positions, attention_mask=torch.ones_like(ids), use_cache=False).logits.float()
             for m in (lm.train(), plain)

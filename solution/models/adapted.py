@@ -13,7 +13,7 @@ from peft.tuners.lora import LoraLayer
 from torch.utils.checkpoint import checkpoint
 
 from ..codec.codec import Codec
-from .lean import can_compute, llama_logits
+from .lean import can_compute, is_small, llama_logits
 from .nf4 import dense_weight, is_4_bit
 
 PREFIX = "prefix"
@@ -53,7 +53,8 @@ class AdaptedModel:
         self.trainable = self._adapter
         in_4_bits = any(is_4_bit(module.base_layer.weight) for module in lora_layers(self.lm).values())
         whole = embeddings or isinstance(self.lm.lm_head, LoraLayer)
-        self._lean = device.type == "cpu" and can_compute(self.lm.config) and not in_4_bits and not whole
+        wanted = device.type == "cpu" or is_small(self.lm.config)
+        self._lean = wanted and can_compute(self.lm.config) and not in_4_bits and not whole
         self._initial = None
         self.initialise(seed=0)
 
@@ -117,8 +118,8 @@ class AdaptedModel:
     def logits(self, ids: torch.Tensor, positions: torch.Tensor, where: torch.Tensor) -> torch.Tensor:
         """Next-token logits, float32 (selected, vocabulary), at the places where the mask `where` (batch, length) is True.
 
-        `ids`, `positions`: int64 (batch, length), padded on the RIGHT. Small dense Llamas on a CPU are computed by
-        `lean.llama_logits` on weights with the adapter added, others by the model itself (`plain_logits`).
+        `ids`, `positions`: int64 (batch, length), padded on the RIGHT. Dense Llamas on a CPU and small ones anywhere are computed
+        by `lean.llama_logits` on weights with the adapter added, others by the model itself (`plain_logits`).
         """
         if not self._lean:
             return self.plain_logits(ids, positions, where)

@@ -20,6 +20,7 @@ from ..codec.arc16 import VOCABULARY_SIZE, Arc16
 from ..codec.codec import Codec
 from ..codec.prompt import Prompt
 from .adapted import AdaptedModel, NonFiniteError
+from .lean import is_small
 from .manifest import WeightsError, WeightSet
 from .nf4 import read_dense
 from .precision import compute_dtype
@@ -58,8 +59,10 @@ def load(
     config = read_config(weights)
     if codec.position_scheme == "sequential" and longest > config.max_position_embeddings:
         raise WeightsError(f"weights {weights.name}: {config.max_position_embeddings} positions, sequences of {longest} tokens")
-    if device.type == "cuda" and torch.cuda.get_device_capability(device)[0] < 8:
-        repeat_shared_keys()
+    if device.type == "cuda":
+        torch.backends.cuda.enable_cudnn_sdp(False)  # on Hopper it comes first, and takes a second to plan for every new length
+        if torch.cuda.get_device_capability(device)[0] < 8:
+            repeat_shared_keys()
     if backend == "unsloth":
         from .unsloth_backend import load_peft
 
@@ -116,8 +119,10 @@ def read_config(weights: WeightSet) -> LlamaConfig:
 
 
 def keeps_4_bits(config: LlamaConfig, device: torch.device) -> bool:
-    """Whether a base of that configuration stays packed there: on CUDA, where bitsandbytes is there to compute with it."""
-    return config.quantized and device.type == "cuda" and importlib.util.find_spec("bitsandbytes") is not None
+    """Whether a base of that configuration stays packed there: a large one on CUDA, where bitsandbytes is there to compute with
+    it."""
+    large = device.type == "cuda" and not is_small(config)
+    return config.quantized and large and importlib.util.find_spec("bitsandbytes") is not None
 
 
 def read_llama_4bit(folder: Path, device: torch.device, dtype: torch.dtype, position_scheme: str) -> LlamaForCausalLM:

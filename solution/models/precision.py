@@ -1,8 +1,17 @@
 """Which floating-point type a device computes in. In: a torch device. Out: a torch dtype. Not here: any model."""
 
+import os
 from pathlib import Path
 
 import torch
+
+FP16_SCALE = 1024.0
+"""float16 gradients are scaled by this from the first step on: unscaled, 2 % of them vanish (measured at loss 0.6), and a
+GradScaler at its default would skip the first steps of every run (unsloth.md, "T4")."""
+ISA_LIMIT = "ONEDNN_MAX_CPU_ISA"
+"""Environment variable that keeps oneDNN, torch's matrix products on a CPU, from newer instructions."""
+ISA_WITHOUT_BF16 = ("SSE41", "AVX", "AVX2", "AVX2_VNNI", "AVX2_VNNI_2", "AVX512_CORE", "AVX512_CORE_VNNI")
+"""Its values that leave no bf16 products: those take 40 times as long as float32 ones then, as on an older CPU."""
 
 
 def compute_dtype(device: torch.device) -> torch.dtype:
@@ -16,6 +25,8 @@ def compute_dtype(device: torch.device) -> torch.dtype:
 
 
 def _cpu_multiplies_bf16() -> bool:
+    if os.environ.get(ISA_LIMIT, "").upper() in ISA_WITHOUT_BF16:
+        return False
     try:
         flags = next(line for line in Path("/proc/cpuinfo").read_text().splitlines() if line.startswith("flags")).split()
     except (OSError, StopIteration):

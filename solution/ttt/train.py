@@ -18,13 +18,11 @@ from ..arc.task import Task
 from ..codec.codec import Codec
 from ..codec.prompt import Prompt
 from ..models.adapted import AdaptedModel, NonFiniteError
+from ..models.precision import FP16_SCALE
 from .data import encode_item, item_tokens
 from .settings import DataConfig, TrainConfig
 
 PAD_TO = 32
-FP16_SCALE = 1024.0
-"""float16 gradients are scaled by this from the first step on: unscaled, 2 % of them vanish (measured at loss 0.6), and a
-GradScaler at its default would skip the first steps of every run (unsloth.md, "T4")."""
 
 
 @dataclass(frozen=True)

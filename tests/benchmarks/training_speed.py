@@ -30,13 +30,14 @@ from solution.finetune.presets import PRESETS
 from solution.finetune.sft import IGNORED, Meter, trainer_class
 from solution.finetune.train import Trainer
 from solution.models.load import read_llama
+from solution.models.precision import compute_dtype
 
 
 def ours(trainer, batches):
     """Seconds of a step on each batch by the lean loop."""
     begin = time.perf_counter()
     for batch in batches:
-        trainer.step(batch, 1.0)
+        trainer.step([batch], 1.0)
     return time.perf_counter() - begin
 
 
@@ -51,7 +52,8 @@ def theirs(model, folder, batches):
         }  # fmt: skip
 
     arguments = SFTConfig(
-        output_dir=folder, max_steps=len(batches), per_device_train_batch_size=1, bf16=True, use_cpu=True, max_length=None,
+        output_dir=folder, max_steps=len(batches), per_device_train_batch_size=1, use_cpu=True, max_length=None,
+        bf16=compute_dtype(torch.device("cpu")) == torch.bfloat16,
         save_strategy="no", report_to="none", disable_tqdm=True, logging_strategy="no", remove_unused_columns=False,
         train_sampling_strategy="sequential", dataset_kwargs={"skip_prepare_dataset": True},
     )  # fmt: skip
@@ -78,7 +80,7 @@ def main():
         trainer.save(trainer_folder := Path(folder) / "start")
         write_tokenizer(trainer_folder)
         model = read_llama(trainer_folder, torch.float32, settings.positions).train()
-        recipe = Recipe(examples=1.0, generators=0.0, composer=0.0)
+        recipe = Recipe(real=1.0, generators=0.0, composer=0.0, transformed=0.0)
         codec = Arc16(settings.positions)
         stream = iter(BatchStream(recipe.build, codec, settings.batch_tokens, settings.max_len, 0, rows_multiple=cores()))
         ratios = []

@@ -1,0 +1,215 @@
+"""Which tasks a training run sees: drawn from a pack as tables of indices, many at once.
+
+In:  a pack, the sources' shares, a random generator. Out: `Draws`: pairs, symmetry, colours and first pair of every task.
+Stored examples vary background and size from pair to pair as no real task does, so most of their tasks are drawn from pairs of
+one background, of one input size, or of both. Numpy on the host: a thousandth of what laying out the tokens costs.
+Not here: the tokens (`assembly`), batches (`streams`), the same mixture drawn task by task from sources (`mixture`).
+"""
+
+from dataclasses import dataclass, field, fields
+
+import numpy as np
+
+from .mixture import KEEP_ZERO_SHARE, MAX_PAIRS, MIN_PAIRS, Recipe
+from .pack import Pack
+
+MAX_FIRST_PAIR = 4
+NUM_COLOURS = 10
+TRIES = 8
+"""Draws from one family before another of its source takes its place: families of large grids stay nearly as frequent."""
+STORED = ("examples",)
+"""Sources whose groups are whole families: pairs of one task have to be picked to go together."""
+RANDOM_BACKGROUND = ("examples", "transformed")
+"""Sources whose background is of any colour; in the others it is 0 where a real task's would be."""
+ONE_PAIR_TOKENS = 3
+"""A pair's INPUT, OUTPUT and END."""
+PAIR_SHARES = (0.15, 0.35, 0.25, 0.15, 0.1)
+"""How often a task has `MIN_PAIRS` to `MAX_PAIRS` pairs, its test pair among them: of the 400 public training tasks 14 % show two
+demonstrations, most three or four."""
+LEAST_BUCKET = 4
+
+
+@dataclass(frozen=True)
+class Sampling:
+    """`shares`: of all tasks by source (relative); sources of the pack that are not named are left out.
+
+    `one_background`, `one_size`: shares of the stored examples' tasks whose pairs agree in background, in input size.
+    `background_zero`: how often the background of examples is shown as colour 0. The frequencies of the 400 public training
+    tasks: 73 %, 51 %, 78 % (one background and commonest colour 0 within 1,024 tokens).
+    """
+
+    shares: dict[str, float] = field(default_factory=lambda: Recipe().shares)
+    one_background: float = 0.75
+    one_size: float = 0.55
+    background_zero: float = 0.78
+
+
+@dataclass(frozen=True)
+class Draws:
+    """Tasks, a row each. `pairs`: int64 (tasks, MAX_PAIRS), indices into the pack's pairs, the test pair last; `counts`: how
+    many of them are used. `symmetry`: index into `view.SYMMETRIES`. `colours`: uint8 (tasks, 10), old to new. `first_pair`: of
+    the pair coordinate. `tokens`: of the whole sequence. `source`: index into the pack's sources."""
+
+    pairs: np.ndarray
+    counts: np.ndarray
+    symmetry: np.ndarray
+    colours: np.ndarray
+    first_pair: np.ndarray
+    tokens: np.ndarray
+    source: np.ndarray
+
+    def __len__(self) -> int:
+        return len(self.counts)
+
+    def take(self, rows: np.ndarray | slice) -> "Draws":
+        """These rows."""
+        return Draws(*(getattr(self, f.name)[rows] for f in fields(self)))
+
+    @staticmethod
+    def join(parts: list["Draws"]) -> "Draws":
+        """The rows of all parts, in order."""
+        return Draws(*(np.concatenate([getattr(part, f.name) for part in parts]) for f in fields(Draws)))
+
+
+class Buckets:
+    """Pairs of one group that agree in a key, `least` or more of them.
+
+    `members`: indices of pairs, by group and bucket. `bucket_start`, `bucket_size`: of the bucket that member i is in.
+    `start`, `size`: a group's members.
+    """
+
+    def __init__(self, group_of: np.ndarray, key: np.ndarray, groups: int, least: int):
+        order = np.lexsort((key, group_of))
+        group, key = group_of[order], key[order]
+        begins = np.flatnonzero(np.r_[True, (group[1:] != group[:-1]) | (key[1:] != key[:-1])])
+        sizes = np.diff(np.r_[begins, len(order)])
+        kept = np.repeat(sizes >= least, sizes)
+        self.members, sizes = order[kept], sizes[sizes >= least]
+        self.bucket_size = np.repeat(sizes, sizes)
+        self.bucket_start = np.repeat(np.cumsum(sizes) - sizes, sizes)
+        self.size = np.bincount(group[kept], minlength=groups)
+        self.start = np.cumsum(self.size) - self.size
+
+
+class Drawer:
+    """Draws tasks of at most `max_len` tokens from a pack. Raises `ValueError` where no named source is in the pack, or none has
+    a task that fits."""
+
+    def __init__(self, pack: Pack, sampling: Sampling, max_len: int):
+        self.pack, self.sampling, self.max_len = pack, sampling, max_len
+        shares = sampling.shares
+        self._shares = np.array([shares.get(name, 0.0) for name in pack.sources])
+        if self._shares.sum() <= 0:
+            raise ValueError(f"the pack has {', '.join(pack.sources)}: none of the sources {', '.join(shares)}")
+        shapes = pack.shapes.astype(np.int64)
+        rows, columns = shapes[:, [0, 2]], shapes[:, [1, 3]]
+        cells = pack.counts.sum(1) + ONE_PAIR_TOKENS
+        self._tokens = np.stack([cells + rows.sum(1), cells + columns.sum(1)])  # as it is, and with the sides exchanged
+        groups = len(pack.group_sizes)
+        group_of = np.repeat(np.arange(groups), pack.group_sizes)
+        self.background = commonest_colours(pack)
+        size = shapes[:, 0] * 32 + shapes[:, 1]
+        self._levels = [Buckets(group_of, key, groups, least) for key, least in (
+            (np.zeros_like(size), MIN_PAIRS), (self.background, LEAST_BUCKET), (size, LEAST_BUCKET),
+            (size * NUM_COLOURS + self.background, LEAST_BUCKET),
+        )]  # fmt: skip
+        fitting = least_tokens(pack, self._tokens.max(0)) <= max_len
+        source_of = np.repeat(np.arange(len(pack.sources)), pack.source_sizes)
+        self._fitting, self._fitting_size = np.flatnonzero(fitting), np.bincount(source_of[fitting], minlength=len(pack.sources))
+        self._fitting_start = np.cumsum(self._fitting_size) - self._fitting_size
+        self._shares = self._shares * (self._fitting_size > 0)
+        if not self._shares.sum():
+            raise ValueError(f"no task of three pairs in {max_len} tokens in this pack")
+        self._shares /= self._shares.sum()
+        self._group_start = np.cumsum(pack.family_sizes) - pack.family_sizes
+        self._stored = np.isin(pack.sources, STORED)
+        self._any_background = np.isin(pack.sources, RANDOM_BACKGROUND)
+
+    def draw(self, rng: np.random.Generator, tasks: int) -> Draws:
+        """So many tasks. Sources are drawn first, by their shares; each is then asked until it gives a task that fits."""
+        source = rng.choice(len(self._shares), tasks, p=self._shares)
+        symmetry = rng.integers(0, 8, tasks)
+        turned = (symmetry & 1) ^ (symmetry >> 2)  # whether it exchanges the sides
+        pairs, counts, tokens = np.zeros((tasks, MAX_PAIRS), np.int64), np.zeros(tasks, np.int64), np.zeros(tasks, np.int64)
+        todo, family = np.arange(tasks), np.zeros(tasks, np.int64)
+        tries = 0
+        while len(todo):
+            if tries % TRIES == 0:
+                of = source[todo]
+                family[todo] = self._fitting[self._fitting_start[of] + rng.integers(0, self._fitting_size[of])]
+            chosen, wanted = self._pick(rng, source[todo], family[todo])
+            cost = np.cumsum(self._tokens[turned[todo][:, None], chosen], 1)
+            count = np.minimum((cost <= self.max_len).sum(1), wanted)
+            good = count >= MIN_PAIRS
+            rows = todo[good]
+            pairs[rows], counts[rows] = chosen[good], count[good]
+            tokens[rows] = cost[good, count[good] - 1]
+            todo = todo[~good]
+            tries += 1
+        colours = self._colours(rng, source, pairs[:, 0])
+        return Draws(pairs, counts, symmetry, colours, rng.integers(0, MAX_FIRST_PAIR + 1, tasks), tokens, source)
+
+    def _pick(self, rng: np.random.Generator, source: np.ndarray, family: np.ndarray) -> tuple[np.ndarray, np.ndarray]:
+        """A group of each family, and of each group `MAX_PAIRS` pairs in random order, (tasks, MAX_PAIRS), of which the first
+        `wanted`, (tasks,), are different and to be used."""
+        tasks = len(source)
+        group = self._group_start[family] + rng.integers(0, self.pack.family_sizes[family])
+        level = (rng.random(tasks) < self.sampling.one_background) + 2 * (rng.random(tasks) < self.sampling.one_size)
+        level *= self._stored[source]
+        for strict, less in ((3, 1), (2, 0), (1, 0)):  # a group without such buckets: one background says more than one size
+            level[(level == strict) & (self._levels[strict].size[group] == 0)] = less
+        wanted = rng.choice(np.arange(MIN_PAIRS, MAX_PAIRS + 1), tasks, p=PAIR_SHARES)
+        chosen = np.empty((tasks, MAX_PAIRS), np.int64)
+        for number, buckets in enumerate(self._levels):
+            rows = np.flatnonzero(level == number)
+            anchor = buckets.start[group[rows]] + rng.integers(0, buckets.size[group[rows]])
+            size = buckets.bucket_size[anchor]
+            offsets = distinct(rng, size, MAX_PAIRS)
+            chosen[rows] = buckets.members[buckets.bucket_start[anchor][:, None] + offsets]
+            wanted[rows] = np.minimum(wanted[rows], size)
+        return chosen, wanted
+
+    def _colours(self, rng: np.random.Generator, source: np.ndarray, first: np.ndarray) -> np.ndarray:
+        """A bijection for each task. Colour 0, or the background of sources that have any, becomes 0 as often as said."""
+        tasks = len(source)
+        colours = rng.permuted(np.tile(np.arange(NUM_COLOURS), (tasks, 1)), axis=1)
+        anywhere = self._any_background[source]
+        special = np.where(anywhere, self.background[first], 0)
+        keep = rng.random(tasks) < np.where(anywhere, self.sampling.background_zero, KEEP_ZERO_SHARE)
+        rows = np.flatnonzero(keep)
+        holder = (colours[rows] == 0).argmax(1)  # which colour would become 0
+        colours[rows, holder] = colours[rows, special[rows]]
+        colours[rows, special[rows]] = 0
+        return colours.astype(np.uint8)
+
+
+def distinct(rng: np.random.Generator, sizes: np.ndarray, count: int) -> np.ndarray:
+    """For each of `sizes`, `count` numbers below it, (len(sizes), count): uniformly drawn without repetition, as long as there
+    are so many."""
+    found = np.zeros((len(sizes), count), np.int64)
+    for i in range(count):
+        number = (rng.random(len(sizes)) * np.maximum(sizes - i, 1)).astype(np.int64)
+        for earlier in np.sort(found[:, :i], 1).T:  # number is the rank among those not yet taken
+            number += number >= earlier
+        found[:, i] = np.minimum(number, sizes - 1)
+    return found
+
+
+def least_tokens(pack: Pack, tokens: np.ndarray) -> np.ndarray:
+    """Tokens of the smallest task of every family, int64 (families,); `tokens`: of each pair."""
+    group_of = np.repeat(np.arange(len(pack.group_sizes)), pack.group_sizes)
+    ordered = tokens[np.lexsort((tokens, group_of))]
+    starts = np.cumsum(pack.group_sizes) - pack.group_sizes
+    least = ordered[starts[:, None] + np.arange(MIN_PAIRS)].sum(1)
+    return np.minimum.reduceat(least, np.cumsum(pack.family_sizes) - pack.family_sizes)
+
+
+def commonest_colours(pack: Pack) -> np.ndarray:
+    """The most frequent colour of every pair's input, the lowest of equals, int64 (pairs,)."""
+    counts = pack.counts
+    ends = np.cumsum(counts.sum(1))
+    edges = np.stack([ends - counts.sum(1), ends - counts[:, 1]], 1).ravel()  # where inputs and outputs begin
+    frequency = np.stack(
+        [np.add.reduceat((pack.cells == c).view(np.uint8), edges, dtype=np.int32)[::2] for c in range(NUM_COLOURS)]
+    )
+    return frequency.argmax(0)

