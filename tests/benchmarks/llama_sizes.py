@@ -23,18 +23,6 @@ from solution.models.memory import GIB, Sizes, device_memory, plan
 from solution.models.settings import LoraShape
 from solution.preset import PRESETS
 
-SIZES = {
-    "135M": dict(hidden_size=576, intermediate_size=1536, num_hidden_layers=30, num_attention_heads=9, num_key_value_heads=3,
-                 vocab_size=16, tie_word_embeddings=True),
-    "1B": dict(hidden_size=2048, intermediate_size=8192, num_hidden_layers=16, num_attention_heads=32, num_key_value_heads=8,
-               head_dim=64, vocab_size=16, tie_word_embeddings=True),
-    "3B": dict(hidden_size=3072, intermediate_size=8192, num_hidden_layers=28, num_attention_heads=24, num_key_value_heads=8,
-               head_dim=128, vocab_size=16, tie_word_embeddings=True),
-    "8B": dict(hidden_size=4096, intermediate_size=14336, num_hidden_layers=32, num_attention_heads=32, num_key_value_heads=8,
-               head_dim=128, vocab_size=16, tie_word_embeddings=False),
-    "test": dict(hidden_size=64, intermediate_size=128, num_hidden_layers=2, num_attention_heads=4, num_key_value_heads=2,
-                 vocab_size=16, tie_word_embeddings=True),
-}  # fmt: skip
 VOCABULARY = {"1B": 128256, "3B": 80, "8B": 128256}
 """Of the published checkpoints of that size; random weights are measured with our own 16 tokens."""
 GPUS = {"T4": 14.6, "L4": 22.0}
@@ -43,21 +31,16 @@ TASKS = 5
 """Evaluation tasks, first by id, that are trained and decoded; the first one warms up and is not counted."""
 
 
-def configuration(name: str, vocabulary: int = 0):
-    from transformers import LlamaConfig
-
-    shape = SIZES[name] | ({"vocab_size": vocabulary} if vocabulary else {})
-    return LlamaConfig(**shape, max_position_embeddings=16384, bos_token_id=None, eos_token_id=13, pad_token_id=14)
-
-
 def planned_table() -> str:
     """A row for each size, GPU and preset: what the planner wants and allows."""
+    from solution.bench.shapes import configuration
+
     lines = [
         "| size | GPU | preset | base | adapter | training peak | tokens at once (kept) | decoding peak | tokens | weights |"
     ]
     lines.append("|" + "---|" * 10)
     for name in ("135M", "1B", "3B", "8B"):
-        config = configuration(name, VOCABULARY.get(name, 0))
+        config = configuration(name, VOCABULARY.get(name, 16))
         for gpu, gib in GPUS.items():
             for preset in (
                 PRESETS["default"],
@@ -81,36 +64,14 @@ def planned_table() -> str:
     return "\n".join(lines)
 
 
-def random_folder(name: str, folder: Path) -> dict:
-    """Random NF4 weights of that size in `folder`, made matrix by matrix; -> their manifest entry."""
-    from transformers import LlamaForCausalLM
-
-    from solution.models.manifest import describe_files
-    from solution.models.nf4 import quantize_folder
-
-    config = configuration(name)
-    with torch.device("meta"):
-        shapes = {n: p.shape for n, p in LlamaForCausalLM(config).named_parameters()}
-    if config.tie_word_embeddings:
-        shapes.pop("lm_head.weight", None)
-    generator = torch.Generator().manual_seed(0)
-    state = {
-        n: torch.ones(s) if len(s) == 1 else torch.randn(s, generator=generator).mul_(0.02).bfloat16() for n, s in shapes.items()
-    }
-    quantize_folder(state, config.to_dict() | {"architectures": ["LlamaForCausalLM"]}, folder)
-    return dict(
-        name=name, role="", architecture="random", parameters=sum(t.numel() for t in state.values()), quantization="NF4",
-        codec="arc16", position_scheme="sequential", licence="", files=describe_files(folder),
-    )  # fmt: skip
-
-
 def measure(name: str, backend: str, folder: str, device_name: str, steps: int) -> dict:
     """One backend in this process: peaks, tokens a second, seconds a task."""
     if backend == "unsloth":
-        import solution.models.unsloth_backend  # noqa: F401
+        import solution.models.unsloth_backend  # noqa: F401 - before `solution.bench.shapes` imports transformers
     from dataclasses import replace
 
     from solution.arc.load import public_evaluation
+    from solution.bench.shapes import configuration
     from solution.codec.arc16 import Arc16
     from solution.driver.solve import Solver
     from solution.driver.startup import longest_sequence
@@ -193,7 +154,7 @@ def _wait(device: torch.device) -> None:
 
 def main() -> None:
     parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
-    parser.add_argument("--measure", metavar="SIZE,...", help=f"of {', '.join(SIZES)}")
+    parser.add_argument("--measure", metavar="SIZE,...", help="of 135M, 1B, 3B, 8B, test")
     parser.add_argument("--device", default="cuda:0" if torch.cuda.is_available() else "cpu")
     parser.add_argument("--backends", default="transformers,unsloth")
     parser.add_argument("--steps", type=int, default=0, help="steps of training a task (0: the preset's)")
@@ -204,6 +165,8 @@ def main() -> None:
         print(json.dumps(measure(name, backend, folder, options.device, options.steps)))
         return
     print(planned_table())
+    from solution.bench.shapes import random_folder
+
     for name in options.measure.split(",") if options.measure else ():
         with tempfile.TemporaryDirectory() as folder:
             (Path(folder) / "manifest_entry.json").write_text(json.dumps(random_folder(name, Path(folder))))
