@@ -26,7 +26,11 @@ from solution.driver.run import SICK_AFTER
 from solution.driver.setup import task_size
 from solution.preset import DEFAULT, PRESETS
 
+from .processes import HANGS
+
 ROOT = Path(__file__).parents[1]
+ROOM = "24h"
+"""The budget of a run that is to do everything, however slow or busy the machine: the run ends when it is done."""
 
 
 def smallest_training_tasks(count):
@@ -61,7 +65,7 @@ def environment(**extra):
 
 def go(folder, *options, output="submission.json", **extra):
     return subprocess.run(
-        command(folder, *options, output=output), capture_output=True, text=True, env=environment(**extra), timeout=400
+        command(folder, *options, output=output), capture_output=True, text=True, env=environment(**extra), timeout=HANGS
     )
 
 
@@ -75,7 +79,7 @@ def three(tmp_path_factory):
     folder = tmp_path_factory.mktemp("three")
     tasks, solutions = smallest_training_tasks(3)
     write_input(folder, tasks, solutions)
-    done = go(folder, "--devices", "cpu", "--budget", "10m", "--preset", "test", "--solutions", str(folder / "solutions.json"))
+    done = go(folder, "--devices", "cpu", "--budget", ROOM, "--preset", "test", "--solutions", str(folder / "solutions.json"))
     assert done.returncode == 0, done.stderr
     return folder, tasks, done
 
@@ -105,7 +109,7 @@ def test_a_second_run_and_two_workers_give_the_same_bytes(three, tmp_path):
     expected = (folder / "submission.json").read_bytes()
     write_input(tmp_path, tasks)
     for devices in ("cpu", "cpu:2"):
-        done = go(tmp_path, "--devices", devices, "--budget", "10m", "--preset", "test", "--fresh", PYTHONHASHSEED="123")
+        done = go(tmp_path, "--devices", devices, "--budget", ROOM, "--preset", "test", "--fresh", PYTHONHASHSEED="123")
         assert done.returncode == 0, done.stderr
         assert (tmp_path / "submission.json").read_bytes() == expected
     workers = {x["record"]["device"] for x in job_lines(tmp_path)}
@@ -113,25 +117,32 @@ def test_a_second_run_and_two_workers_give_the_same_bytes(three, tmp_path):
     assert list((tmp_path / "submission.run").glob("journal.jsonl.1"))  # --fresh put the first journal aside
 
 
-@pytest.mark.parametrize("moment", ["early", "in a training"])
+KILLED = """
+import os, signal, sys
+from solution.driver.cli import main
+from solution.driver.journal import Journal
+append = Journal.append
+def append_and_die(self, value):
+    append(self, value)
+    lines = self.path.read_bytes().splitlines()
+    if {moment}:
+        os.kill(os.getpid(), signal.SIGKILL)
+Journal.append = append_and_die
+sys.argv[0] = "submission.py"
+sys.exit(main())
+"""
+
+
+@pytest.mark.parametrize("moment", ["len(lines) == 4", """b'"num_steps":1' in lines[-1]"""], ids=["early", "in a training"])
 def test_sigkill_then_resume_ends_with_the_same_answers(three, tmp_path, moment):
     folder, tasks, _ = three
-
-    def has_come(journal):
-        lines = journal.read_bytes().splitlines() if journal.exists() else []
-        return len(lines) >= 4 if moment == "early" else b'"num_steps":1' in b"".join(lines[-1:])
-
     write_input(tmp_path, tasks)
-    options = ("--devices", "cpu", "--budget", "10m", "--preset", "test")
-    process = subprocess.Popen(
-        command(tmp_path, *options), env=environment(), stdout=subprocess.DEVNULL, stderr=subprocess.DEVNULL
-    )
+    options = ("--devices", "cpu", "--budget", ROOM, "--preset", "test")
+    python, _, *arguments = command(tmp_path, *options)
+    killed = [python, "-c", KILLED.format(moment=moment), *arguments]
+    done = subprocess.run(killed, capture_output=True, text=True, env=environment(), timeout=HANGS, cwd=ROOT)
+    assert done.returncode == -signal.SIGKILL, done.stderr
     journal = tmp_path / "submission.run" / "journal.jsonl"
-    deadline = time.monotonic() + 200
-    while time.monotonic() < deadline and not has_come(journal):
-        time.sleep(0.005)
-    process.send_signal(signal.SIGKILL)
-    process.wait()
     before = len(job_lines(tmp_path))
     assert 2 <= before < len(job_lines(folder))
     assert validate_submission(tmp_path / "submission.json", {n: len(t.test) for n, t in tasks.items()}) == []
@@ -141,7 +152,7 @@ def test_sigkill_then_resume_ends_with_the_same_answers(three, tmp_path, moment)
     assert done.returncode == 0 and f"going on from {before} earlier jobs" in done.stderr
     assert (tmp_path / "submission.json").read_bytes() == (folder / "submission.json").read_bytes()
     assert len(job_lines(tmp_path)) == len(job_lines(folder))
-    assert "trained again" not in done.stderr and (moment == "early" or not is_whole(before, job_lines(tmp_path)))
+    assert "trained again" not in done.stderr and ("num_steps" not in moment or not is_whole(before, job_lines(tmp_path)))
 
 
 def is_whole(before, lines):
@@ -150,23 +161,24 @@ def is_whole(before, lines):
     return not jobs or jobs[-1]["num_steps"] == 0
 
 
+def in_time(folder, budget, **extra):
+    """A run on the public evaluation set; half a second after its budget, a number of seconds, it would be killed."""
+    line = ["timeout", "-s", "KILL", str(budget + 0.5), sys.executable, str(ROOT / "submission.py")]
+    options = ["--budget", f"{budget}s", "--output", str(folder / "s.json")]
+    return subprocess.run([*line, *options], capture_output=True, text=True, env=environment(**extra), cwd=folder)
+
+
 def test_twenty_seconds_for_400_tasks_end_in_time_with_a_valid_file(tmp_path):
-    start = time.monotonic()
-    done = subprocess.run(
-        [sys.executable, str(ROOT / "submission.py"), "--budget", "20s", "--output", str(tmp_path / "s.json")],
-        capture_output=True, text=True, env=environment(), timeout=100, cwd=tmp_path,
-    )  # fmt: skip
-    assert done.returncode == 0 and time.monotonic() - start < 20.5
+    done = in_time(tmp_path, 20)
+    assert done.returncode == 0, done.stderr
     assert validate_submission(tmp_path / "s.json", {n: len(t.test) for n, t in public_evaluation()[0].tasks.items()}) == []
 
 
 def test_a_budget_shorter_than_the_imports_still_leaves_a_valid_file(tmp_path):
-    start = time.monotonic()
-    done = subprocess.run(
-        [sys.executable, str(ROOT / "submission.py"), "--budget", "2s", "--output", str(tmp_path / "s.json")],
-        capture_output=True, text=True, env=environment(), timeout=100,
-    )  # fmt: skip
-    assert done.returncode == 0 and time.monotonic() - start < 3.5
+    """Whatever the machine, they do not end here, and hold the interpreter's lock."""
+    (tmp_path / "torch.py").write_text(f"import ctypes\nctypes.PyDLL(None).sleep({HANGS})")
+    done = in_time(tmp_path, 8, PYTHONPATH=str(tmp_path))
+    assert done.returncode == 0, done.stderr
     assert validate_submission(tmp_path / "s.json", {n: len(t.test) for n, t in public_evaluation()[0].tasks.items()}) == []
 
 
@@ -176,8 +188,8 @@ def test_one_broken_task_gets_a_placeholder_and_the_others_are_solved(tmp_path):
     first, second = raw
     raw[first]["train"][0]["output"] = [[1, 2], [3]]
     (tmp_path / "arc-agi_test_challenges.json").write_text(json.dumps(raw))
-    done = go(tmp_path, "--devices", "cpu", "--budget", "5m", "--preset", "test")
-    assert done.returncode == 0
+    done = go(tmp_path, "--devices", "cpu", "--budget", ROOM, "--preset", "test")
+    assert done.returncode == 0, done.stderr
     assert f"task {first} is broken and got a placeholder: train[0].output: rows have different lengths" in done.stderr
     assert validate_submission(tmp_path / "submission.json", {n: len(t.test) for n, t in tasks.items()}) == []
     assert {t for x in job_lines(tmp_path) for t in x["record"]["job"]["tasks"]} == {second}
@@ -196,8 +208,8 @@ def test_one_broken_task_gets_a_placeholder_and_the_others_are_solved(tmp_path):
     ],
 )
 def test_bad_input_gets_one_line_and_exit_code_2(tmp_path, options, words):
-    line = [sys.executable, str(ROOT / "submission.py"), "--output", str(tmp_path / "s.json"), "--budget", "60s", *options]
-    done = subprocess.run(line, capture_output=True, text=True, env=environment(), timeout=100, cwd=tmp_path)
+    line = [sys.executable, str(ROOT / "submission.py"), "--output", str(tmp_path / "s.json"), "--budget", ROOM, *options]
+    done = subprocess.run(line, capture_output=True, text=True, env=environment(), timeout=HANGS, cwd=tmp_path)
     errors = [x for x in done.stderr.splitlines() if x.startswith("submission.py: ")]
     assert done.returncode == 2 and len(errors) == 1 and words in errors[0] and "Traceback" not in done.stderr
 
@@ -223,9 +235,9 @@ def in_process(tmp_path):
         folder = tmp_path / f"run-{len(list(tmp_path.iterdir()))}"
         journal = Journal(folder / "journal.jsonl", {"test": 1})
         sizes = {n: task_size(t, Arc16("grid")) for n, t in challenges.tasks.items()}
-        setup = Setup(
-            challenges, solutions, sizes, preset, Board(challenges, preset.select), journal, tmp_path / "s.json", Clock(600), 1e4
-        )
+        clock = Clock(parse_duration(ROOM))
+        board = Board(challenges, preset.select)
+        setup = Setup(challenges, solutions, sizes, preset, board, journal, tmp_path / "s.json", clock, 1e4)
         finished = queue.Queue()
         workers = []
         for device in devices:
@@ -375,7 +387,7 @@ def test_odd_task_ids_are_no_file_names(tmp_path):
     tasks, _ = smallest_training_tasks(2)
     odd = {name: replace(task, id=name) for name, task in zip(("../x", "a/b\u00e9" * 60), tasks.values())}
     write_input(tmp_path, odd)
-    done = go(tmp_path, "--devices", "cpu", "--budget", "5m", "--preset", "test")
+    done = go(tmp_path, "--devices", "cpu", "--budget", ROOM, "--preset", "test")
     assert done.returncode == 0 and "failed" not in done.stderr
     assert validate_submission(tmp_path / "submission.json", {n: 1 for n in odd}) == []
     assert not list(tmp_path.glob("*.safetensors")) and not list((tmp_path / "submission.run").glob("*.safetensors"))
@@ -571,8 +583,24 @@ def test_bad_durations(text):
         parse_duration(text)
 
 
+AGES = """
+import time
+began = time.monotonic()
+from solution.driver.clock import Clock
+time.sleep(0.1)
+asked = time.monotonic()
+clock = Clock(100)
+print(clock.start, began, time.monotonic() - asked, 100 - clock.left() >= asked - began)
+"""
+
+
 def test_clock_counts_from_process_start():
-    assert 0.05 < Clock(100).elapsed() < 3600 and Clock(100).left() < 100
+    """In a process of its own: the age of this one may be beyond what is believed (`clock.MAX_AGE`)."""
+    before, tick = time.monotonic(), 0.02
+    done = subprocess.run([sys.executable, "-c", AGES], capture_output=True, text=True, cwd=ROOT, timeout=HANGS)
+    *figures, less_is_left = done.stdout.split()
+    start, began, asking = map(float, figures)
+    assert before - tick - asking < start < began + tick and less_is_left == "True"
     assert format_seconds(41400) == "11h30m" and format_seconds(845) == "14m05s" and format_seconds(8.25) == "8.2s"
     assert DEFAULT.name == "default"
 

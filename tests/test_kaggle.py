@@ -6,7 +6,6 @@ import os
 import shutil
 import subprocess
 import sys
-import time
 import zipfile
 from argparse import Namespace
 from pathlib import Path
@@ -23,6 +22,8 @@ from solution.kaggle.place import PROJECT, Place, StartError
 from solution.models.manifest import ENTRY_FILE, default_weights
 from tests.kaggle_box import box
 from tests.kaggle_box.__main__ import session
+
+from .processes import HANGS, is_running, wait_until
 
 KERNEL_FIELDS = {
     "id", "title", "code_file", "language", "kernel_type", "is_private", "enable_gpu", "enable_tpu", "enable_internet",
@@ -487,21 +488,11 @@ def test_output_goes_to_the_notebook_and_the_log_as_it_comes(place, tmp_path, ca
     assert code == 5 and capfd.readouterr().out == (tmp_path / "working" / "notebook.log").read_text() == "one\n"
 
 
-def alive(pid):
-    try:
-        return Path(f"/proc/{pid}/stat").read_text().rsplit(")", 1)[1].split()[0] != "Z"
-    except OSError:
-        return False
-
-
 def test_a_process_left_behind_holds_nothing_up(place, tmp_path):
-    left = "import subprocess, sys; print(subprocess.Popen([sys.executable, '-c', 'import time; time.sleep(600)']).pid)"
+    left = f"import subprocess, sys; print(subprocess.Popen([sys.executable, '-c', 'import time; time.sleep({2 * HANGS})']).pid)"
     assert place(False).run([sys.executable, "-c", left], dict(os.environ), tmp_path) == 0
     pid = int((tmp_path / "working" / "notebook.log").read_text())
-    end = time.monotonic() + 20
-    while alive(pid) and time.monotonic() < end:
-        time.sleep(0.05)
-    assert not alive(pid)
+    wait_until(lambda: not is_running(pid))
 
 
 def test_an_overdue_command_is_killed(place, tmp_path):

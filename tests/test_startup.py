@@ -20,7 +20,7 @@ from solution.arc.load import InputError, public_training
 from solution.arc.submission import validate_submission
 from solution.codec.arc16 import Arc16
 from solution.driver import devices
-from solution.driver.clock import Clock
+from solution.driver.clock import Clock, parse_duration
 from solution.driver.solve import smaller_training, within_memory
 from solution.driver.startup import longest_sequence, within_positions
 from solution.driver.worker import Assignment, Worker, is_lost
@@ -32,10 +32,9 @@ from solution.preset import ARCHITECTS, DEFAULT, PAPER
 from solution.schedule.job import Job
 from solution.ttt.data import build, item_tokens
 
+from .processes import HANGS
 from .test_codec_published import learnt_llama3, shrunk
-from .test_driver import ROOT, go, job_lines, smallest_training_tasks, write_input
-
-CPU_BUDGET = "5m"
+from .test_driver import ROOM, ROOT, go, job_lines, smallest_training_tasks, write_input
 
 
 @pytest.fixture(scope="module")
@@ -70,7 +69,7 @@ def test_the_architects_checkpoint_runs_through_the_driver_pinned_or_not(two, tm
     weights = published(tmp_path / "architects", "architects-3b", lambda f: shrunk(f, tokenizer_config={
         "eos_token": "<|eot_id|>", "pad_token": "<|finetune_right_pad_id|>"}))  # fmt: skip
     named = f"architects-3b={weights}"
-    common = ("--preset", "architects", "--budget", CPU_BUDGET, "--devices", "cpu", "--limit", "1")
+    common = ("--preset", "architects", "--budget", ROOM, "--devices", "cpu", "--limit", "1")
     refused = go(folder, *common, "--weights", named, output="refused.json")
     assert refused.returncode == 2 and "Traceback" not in refused.stderr
     assert refused.stderr.strip().endswith("--allow-unpinned does without")
@@ -110,7 +109,7 @@ def test_dense_marc_weights_are_packed_and_run(two, tmp_path):
     target = tmp_path / "packed"
     packed = go_module("solution.weights", "pack", str(source), str(target), "--name", "mine", "--codec", "marc")
     assert packed.returncode == 0, packed.stderr
-    done = go(folder, "--weights", str(target), "--preset", "test", "--budget", CPU_BUDGET, "--devices", "cpu", "--limit", "1",
+    done = go(folder, "--weights", str(target), "--preset", "test", "--budget", ROOM, "--devices", "cpu", "--limit", "1",
               output="marc.json")  # fmt: skip
     assert done.returncode == 0, done.stderr
     assert validate_submission(folder / "marc.json", num_tests) == []
@@ -125,7 +124,7 @@ def test_bad_weights_stop_a_run(two, tmp_path):
     data = bytearray((damaged / "model.safetensors").read_bytes())
     data[-1] ^= 1
     (damaged / "model.safetensors").write_bytes(data)
-    options = ("--weights", str(damaged), "--budget", "3m", "--preset", "test", "--limit", "1", "--devices", "cpu")
+    options = ("--weights", str(damaged), "--budget", ROOM, "--preset", "test", "--limit", "1", "--devices", "cpu")
     stopped = go(folder, *options, output="stopped.json")
     assert stopped.returncode == 2
     fault = r"submission.py: weights arc-llama-s: .*does not have the sha256 of its manifest entry"
@@ -148,9 +147,7 @@ def test_the_rerun_goes_on_with_the_embedded_weights_and_never_over_answers(two,
     def drive():
         steps = start.tries(given, ["--weights", str(damaged)], place)
         steps = [(what, [*options, "--preset", "test", "--limit", "1"]) for what, options in steps]
-        clock = Clock(120)
-        clock.start = time.monotonic()  # this process is older than the notebook's would be
-        start.drive(place, clock, steps, environment, tmp_path)
+        start.drive(place, Clock(parse_duration(ROOM)), steps, environment, tmp_path)
         return (tmp_path / "working" / "notebook.log").read_text()
 
     data = bytearray((damaged / "model.safetensors").read_bytes())
@@ -189,7 +186,7 @@ sys.exit(main())
 def test_a_process_that_lost_its_device_begins_anew_and_goes_on(two):
     folder, num_tests = two
     command = [sys.executable, "-c", LOSES_ITS_DEVICE, "--input", str(folder), "--output", str(folder / "lost.json"), "--fresh",
-               "--preset", "test", "--budget", "4m", "--devices", "cpu"]  # fmt: skip
+               "--preset", "test", "--budget", ROOM, "--devices", "cpu"]  # fmt: skip
     done = subprocess.run(command, capture_output=True, text=True, cwd=ROOT, env=dict(os.environ, OMP_NUM_THREADS="1"))
     assert done.returncode == 0, done.stderr
     log = (folder / "lost.log").read_text()
@@ -210,11 +207,11 @@ def test_a_worker_whose_device_is_lost_still_answers(monkeypatch):
     finished = queue.Queue()
     worker = Worker("cuda:0", None, finished, 1)
     for _ in range(2):
-        worker.assignments.put(Assignment(Job("ttt", ("a",), 0, 8), time.monotonic() + 9, time.monotonic() + 9))
-        _, result = finished.get(timeout=20)
+        worker.assignments.put(Assignment(Job("ttt", ("a",), 0, 8), time.monotonic() + HANGS, time.monotonic() + HANGS))
+        _, result = finished.get(timeout=HANGS)
         assert result.lost and not result.record.ok
     worker.stop()
-    assert worker.join(5)
+    assert worker.join(HANGS)
     assert not is_lost(torch.OutOfMemoryError("CUDA error: out of memory")) and not is_lost(ValueError("no"))
 
 
@@ -240,7 +237,7 @@ def test_a_missing_package_is_one_line(two, tmp_path):
     (tmp_path / "peft").mkdir()
     (tmp_path / "peft" / "__init__.py").write_text("raise ImportError('no peft here')")
     for rerun in ("", "1"):
-        done = go(folder, "--budget", "3m", output="missing.json", PYTHONPATH=str(tmp_path), KAGGLE_IS_COMPETITION_RERUN=rerun)
+        done = go(folder, "--budget", ROOM, output="missing.json", PYTHONPATH=str(tmp_path), KAGGLE_IS_COMPETITION_RERUN=rerun)
         assert done.returncode == 2 and done.stderr.count("\n") == 1
         assert "a package is missing or broken (no peft here)" in done.stderr
         assert validate_submission(folder / "missing.json", num_tests) == []

@@ -17,6 +17,8 @@ import torch
 from solution.models.manifest import PROJECT
 from solution.models.rotary import GridRotary
 
+from .processes import HANGS
+
 SKIPPED = 77
 DEVICES = ["cpu", pytest.param("cuda", marks=pytest.mark.gpu)]
 
@@ -27,7 +29,7 @@ def child(*arguments: str) -> str:
     if "cpu" in arguments:
         environment["CUDA_VISIBLE_DEVICES"] = ""
     command = [sys.executable, "-m", "tests.test_unsloth", *arguments]
-    done = subprocess.run(command, cwd=PROJECT, env=environment, capture_output=True, text=True, timeout=500)
+    done = subprocess.run(command, cwd=PROJECT, env=environment, capture_output=True, text=True, timeout=HANGS)
     if done.returncode == SKIPPED:
         pytest.skip(done.stdout.splitlines()[-1])
     assert done.returncode == 0, done.stderr[-4000:]

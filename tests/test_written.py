@@ -29,7 +29,7 @@ from solution.schedule.allocate import exhausted, next_job
 from solution.schedule.cost import CostModel
 from solution.schedule.job import Job, Progress, Record, TaskSize
 
-from .test_driver import go, job_lines, write_input
+from .test_driver import ROOM, go, job_lines, write_input
 
 FLIP = "67a3c6ac"  # its outputs are its inputs mirrored
 FORMS = [op for op in OPERATIONS if op.name in ("turn", "crop", "half", "tile", "scale")]
@@ -37,9 +37,16 @@ FORMS = [op for op in OPERATIONS if op.name in ("turn", "crop", "half", "tile", 
 
 @pytest.fixture(scope="module")
 def sandbox():
-    found = Sandbox(Limits(1.0))
+    found = Sandbox(Limits(100.0))
     yield found
     found.close()
+
+
+@pytest.fixture
+def hasty(sandbox, monkeypatch):
+    """The sandbox, for programs that the clock has to end; the others take hundredths of its seconds."""
+    monkeypatch.setattr(sandbox, "limits", Limits(3.0))
+    return sandbox
 
 
 @pytest.fixture(scope="module")
@@ -118,12 +125,12 @@ def test_the_stand_in_solves_a_task_and_repeats_itself(sandbox, task):
     assert list(author.write(task, 50, 0, lambda: True)) == []
 
 
-def test_answers_are_ranked_by_how_many_texts_give_them(sandbox):
+def test_answers_are_ranked_by_how_many_texts_give_them(hasty):
     same, other = as_grid([[1, 2], [3, 4]]), as_grid([[5, 6], [7, 8]])
     task = Task("t", (Pair(same, same),), (Pair(other), Pair(same)))
     keeps, turns = "def transform(g):\n    return g", "def transform(g):\n    return g if g[0, 0] == 1 else g[::-1]"
     wrong, hangs = "def transform(g):\n    return g * 0", "while True: pass"
-    found = solve_by_writing(task, Fixed(turns, keeps, keeps + " ", wrong, hangs, wrong, "?", keeps), sandbox, 8, 0)
+    found = solve_by_writing(task, Fixed(turns, keeps, keeps + " ", wrong, hangs, wrong, "?", keeps), hasty, 8, 0)
     assert (found.programs, found.fitting, found.cut) == (8, 4, False)
     assert found.faults == {"does not fit": 2, "took too long": 1, "has no transform that can be called": 1}
     ((first, a), (second, b)), ((third, c),) = found.answers
@@ -131,10 +138,10 @@ def test_answers_are_ranked_by_how_many_texts_give_them(sandbox):
     assert [cost * BITS_PER_OPERATION for cost in (a, b, c)] == pytest.approx([np.log2(8 / 3), 3, 1])
 
 
-def test_an_author_who_means_harm_costs_no_answer(sandbox, task):
+def test_an_author_who_means_harm_costs_no_answer(hasty, task):
     good = "def transform(grid):\n    return grid[:, ::-1]"
     harm = ("import os\nos.kill(0, 9)", "import os\nos._exit(0)", "import os\nos.write(3, b'x' * 10**7)", "while True: pass")
-    found = solve_by_writing(task, Fixed(*harm, good), sandbox, 5, 0)
+    found = solve_by_writing(task, Fixed(*harm, good), hasty, 5, 0)
     assert found.fitting == 1 and grid_key(found.answers[0][0][0]) == grid_key(public_training()[1][FLIP][0])
 
 
@@ -165,7 +172,7 @@ def make_author(folder, text="", **changes):
 
 
 def configured(folder, **changes) -> WrittenConfig:
-    return replace(WrittenConfig(str(folder), samples=6, batch=3, new_tokens=12, seconds=1.0), **changes)
+    return replace(WrittenConfig(str(folder), samples=6, batch=3, new_tokens=12, seconds=100.0), **changes)
 
 
 def test_the_request_shows_the_task_in_words(task):
@@ -261,7 +268,7 @@ def test_a_library_beside_the_checkpoint_reaches_the_programs(tmp_path, task):
     assert libraries_of(str(folder)) == {}
     (folder / "common.py").write_text("def flipped(grid):\n    return grid[:, ::-1]\n")
     assert find_author(str(folder)) != before
-    sandbox = Sandbox(Limits(1.0), libraries_of(str(folder)))
+    sandbox = Sandbox(Limits(100.0), libraries_of(str(folder)))
     source = "from common import *\ndef transform(grid):\n    return flipped(grid)"
     assert solve_by_writing(task, Fixed(source), sandbox, 1, 0).fitting == 1
     sandbox.close()
@@ -328,7 +335,7 @@ def worker(task):
 
 
 def test_a_written_job_in_the_search_process(worker, task, sandbox):
-    worker = worker(WrittenConfig(samples=40, seconds=1.0))
+    worker = worker(WrittenConfig(samples=40, seconds=100.0))
     result = worker(Job("written", (FLIP,), 0, 0), lambda: 0.0, never)
     expected = solve_by_writing(task, VocabularyAuthor(OPERATIONS), sandbox, 40, 0)
     assert result.tokens == {"programs": 40} and result.record.ok and not result.record.cut
@@ -375,7 +382,7 @@ def test_written_programs_in_a_whole_run_and_again_after_a_kill(learnt, tmp_path
     challenges, solutions = public_training()
     names = (FLIP, "d511f180")
     write_input(tmp_path, {name: challenges.tasks[name] for name in names}, {name: solutions[name] for name in names})
-    options = ("--budget", "5m", "--preset", "test", "--devices", "cpu:2", "--solvers", "written", "--author", str(learnt),
+    options = ("--budget", ROOM, "--preset", "test", "--devices", "cpu:2", "--solvers", "written", "--author", str(learnt),
                "--author-samples", "6", "--solutions", str(tmp_path / "solutions.json"))  # fmt: skip
     done = go(tmp_path, *options)
     assert done.returncode == 0, done.stderr

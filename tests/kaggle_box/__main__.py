@@ -11,7 +11,7 @@ from .box import digest, judge, lay_out, namespaces, run, small_tasks
 from .image import LACKING, fresh, kernel_spec, linked, wheelhouse
 from .inside import CPUS, MEMORY
 
-SCALES = {"ci": ("--preset test --budget 90s", 4), "full": ("--budget 150s", 8)}
+SCALES = {"ci": ("--preset test --budget 11h", 4), "full": ("--budget 150s", 8)}
 """Scale -> options for the driver, number of tasks."""
 
 
