@@ -10,12 +10,14 @@ import torch
 from safetensors import SafetensorError
 from transformers import LlamaConfig, LlamaForCausalLM
 
+from solution.bench.train import is_weights
 from solution.codec.arc16 import Arc16
 from solution.finetune import train as train_module
 from solution.finetune.batches import BatchStream
 from solution.finetune.muon import Muon
 from solution.finetune.settings import Settings
 from solution.finetune.train import Trainer, learning_rate_scale, read_counters, train
+from solution.models import shards
 from solution.models.adapted import NonFiniteError
 from solution.models.lean import llama_logits
 from solution.models.nf4 import nf4_round_trip
@@ -109,6 +111,28 @@ def test_stages_say_what_the_weights_were_trained_on(tmp_path, build):
     original = Trainer(tiny(tmp_path, "d"), tmp_path / "b/final").masters
     name = "model.layers.0.mlp.up_proj.weight"
     torch.testing.assert_close(packed.masters[name], nf4_round_trip(original[name].bfloat16()).float(), rtol=0.01, atol=1e-3)
+
+
+def test_weights_that_travelled_without_their_optimizers_go_on_and_the_stages_say_so(tmp_path, build, monkeypatch):
+    """Shards, index and counters, as `solution.bench` lays them aside."""
+    monkeypatch.setattr(shards, "SHARD_BYTES", 40_000)
+    train(tiny(tmp_path, "a", steps=4, log_steps=4), build, {"part": "first"})
+    sent = tmp_path / "sent"
+    sent.mkdir()
+    for path in (p for p in (tmp_path / "a/final").iterdir() if is_weights(p.name)):
+        shutil.copy(path, sent)
+    files = list(sent.glob("*.safetensors"))
+    assert len(files) > 2 and max(p.stat().st_size for p in files) < 45_000 and not (sent / "training_state.safetensors").exists()
+    whole = LlamaForCausalLM.from_pretrained(sent, dtype=torch.float32)
+    trainer = Trainer(tiny(tmp_path, "b", start_from=str(sent)), recipe={"part": "second"})
+    before = Trainer(tiny(tmp_path, "c"), tmp_path / "a/final")
+    assert trainer.steps == 0 and (trainer.tokens, trainer.data_state) == (before.tokens, before.data_state)
+    assert not any(moment.any() for moment in trainer.engine.moments().values())
+    for name, weight in whole.named_parameters():
+        assert torch.equal(weight, trainer.masters[name]) and torch.equal(weight, before.masters[name].bfloat16().float())
+    first, second = trainer.stages
+    assert first["recipe"] == {"part": "first"} and first["began"] == "random weights" and first["tokens"] == before.tokens
+    assert second["recipe"] == {"part": "second"} and "weights alone" in second["began"] and second["tokens"] == 0
 
 
 def test_what_cannot_be_started_from_gets_one_line(tmp_path, build):

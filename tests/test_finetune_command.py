@@ -9,6 +9,7 @@ import time
 
 import pytest
 
+from solution.finetune.launch import commands
 from solution.finetune.train import read_counters
 from solution.models.manifest import find_weights
 
@@ -105,3 +106,16 @@ def test_what_is_wrong_gets_one_line_before_anything_is_trained(tmp_path, option
     lines = [line for line in done.stderr.splitlines() if "Loading weights" not in line]
     assert done.returncode == 2 and len(lines) == 1 and words in lines[0], done.stderr
     assert not any((tmp_path / "run" / name).exists() for name in ("latest", "final", "weights"))
+
+
+@pytest.mark.parametrize("gpus, words, expected", [
+    (0, ["--preset", "m"], ["solution.finetune --preset m"]),
+    (1, ["--preset", "m", "--data", "re_arc/", "--drop-scored", "--out", "runs/x"], [
+        "solution.finetune pack-data --data re_arc/ --drop-scored --out runs/x.npz",
+        "solution.finetune --preset m --data re_arc/ --drop-scored --out runs/x --pack runs/x.npz"]),
+    (2, ["--preset", "m", "--pack", "p.npz"], [
+        "torch.distributed.run --standalone --nproc-per-node 2 -m solution.finetune --preset m --pack p.npz"]),
+    (2, ["--preset", "smollm2"], ["solution.finetune --preset smollm2"]),
+])  # fmt: skip
+def test_launch_packs_first_and_gives_every_gpu_a_process(gpus, words, expected):
+    assert [" ".join(command[2:]) for command in commands(words, gpus)] == expected

@@ -459,7 +459,7 @@ def test_the_trial_names_the_package_that_cannot_be_imported(tmp_path):
 
 def test_fine_tuning_leaves_a_weights_folder_to_attach(place, monkeypatch, weights_folder, tmp_path):
     def run(self, command, environment, folder, seconds=None):
-        assert command[2:-2] == ["solution.finetune", "--preset", "s"]
+        assert command[2:-2] == ["solution.finetune", "launch", "--preset", "s"]
         out = Path(command[-1])
         shutil.copytree(weights_folder, out / "weights")
         (out / "checkpoint-1").mkdir()

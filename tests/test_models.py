@@ -18,7 +18,7 @@ from transformers import AutoModelForCausalLM, PreTrainedTokenizerFast
 from solution.codec.arc16 import END, Arc16
 from solution.decode.greedy import greedy
 from solution.decode.reference import greedy_one
-from solution.models import adapted
+from solution.models import adapted, shards
 from solution.models.adapted import AdaptedModel, NonFiniteError, lora_layers, merged_weight
 from solution.models.dense import DenseLlama
 from solution.models.load import load, peft_config
@@ -138,14 +138,18 @@ def test_tokenizer_of_the_weights_is_our_codec():
     assert tokenizer.eos_token_id == END
 
 
-def test_packed_weights_are_those_of_the_source_within_4_bits(tmp_path):
+@pytest.mark.parametrize("in_shards", [False, True])
+def test_packed_weights_are_those_of_the_source_within_4_bits(tmp_path, monkeypatch, in_shards):
+    if in_shards:
+        monkeypatch.setattr(shards, "SHARD_BYTES", 20_000)
     model = random_model(dtype=torch.float32)
     lm = model.peft_model.unload()
     source = tmp_path / "dense"
     lm.save_pretrained(source)
     dense = read_dense(source, torch.float32)
     entry = pack_folder(source, tmp_path / "packed", "x", "", {"licence": "MIT-0"})
-    assert entry["licence"] == "MIT-0" and len(entry["files"]) == 4
+    files = [file["path"] for file in entry["files"]]
+    assert entry["licence"] == "MIT-0" and (len(files) > 6 and shards.INDEX in files if in_shards else len(files) == 4)
     packed = read_dense(tmp_path / "packed", torch.bfloat16)
     for name, tensor in packed.items():
         expected = dense[name].bfloat16()

@@ -118,8 +118,9 @@ def lay_aside(run: Path, target: Path) -> dict:
 
 
 def is_weights(name: str) -> bool:
-    """Whether a checkpoint's file is needed to compute with it: no optimizer state."""
-    return name in ("config.json", "model.safetensors.index.json") or name.startswith("model") and name.endswith(".safetensors")
+    """Whether a checkpoint's file is needed to compute with it, or says what its weights have read: no optimizer state."""
+    beside = ("config.json", "model.safetensors.index.json", "training_state.json")
+    return name in beside or name.startswith("model") and name.endswith(".safetensors")
 
 
 def num_parameters(shard: Path) -> int:

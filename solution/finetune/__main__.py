@@ -1,7 +1,7 @@
 """From nothing to a weight set that the driver loads: python -m solution.finetune --help
 
 In:  a preset of a size, examples, time. Out: OUT/weights/ with its manifest entry; checkpoints beside it.
-Several GPUs: torchrun --nproc-per-node 2 -m solution.finetune --pack PACK, or accelerate launch for pre-trained bases.
+Several GPUs: `launch` (see `launch.py`), or accelerate launch for pre-trained bases.
 """
 
 import argparse
@@ -19,7 +19,7 @@ examples:
   python -m solution.finetune --preset smollm2 --minutes 60 --data re_arc/ --drop-scored
   python -m solution.finetune pack-data --out pack.npz --data re_arc/ --drop-scored       # once; see pack-data --help
   python -m solution.finetune --preset m --minutes 10 --pack pack.npz
-  torchrun --nproc-per-node 2 -m solution.finetune --preset m --minutes 10 --pack pack.npz     # two GPUs
+  python -m solution.finetune launch --preset m --minutes 10 --data re_arc/ --drop-scored    # packs, then a process a GPU
   python submission.py --weights runs/s/weights
 Interrupted? The same command goes on exactly where the last checkpoint was. Every later slice of s and m starts from the
 last one's OUT/stable: its weights from before the learning rates fell."""
@@ -151,6 +151,10 @@ def main() -> int:
         from .pack_data import main as pack_data
 
         return pack_data(sys.argv[2:])
+    if sys.argv[1:2] == ["launch"]:
+        from .launch import main as launch
+
+        return launch(sys.argv[2:])
     options = parser().parse_args()
     from ..arc.load import InputError
     from ..models.manifest import WeightsError

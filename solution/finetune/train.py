@@ -30,8 +30,8 @@ from ..models.lean import can_compute
 from ..models.load import read_llama
 from ..models.precision import FP16_SCALE, compute_dtype
 from ..models.rotary import GridRotary
+from ..models.shards import write_shards
 from ..weights.pack import COUNTERS
-from ..weights.shards import write_shards
 from . import ranks
 from .batches import Batch, BatchStream
 from .draws import Sampling
@@ -124,28 +124,43 @@ class Trainer:
         self.num_parameters = sum(p.numel() for p in self.masters.values())
         self.steps, self.tokens, self.minutes, self.data_state = 0, settings.tokens_before, 0.0, {"seed": settings.seed}
         self.first_token, self.earlier, self.recipe = self.tokens, [], recipe
+        self.began = "random weights"
         if start and (start / STATE).exists():
             self._restore(start, resume is not None)
         elif start:
-            self.earlier = [{"recipe": f"unknown: {start} does not say", "tokens": settings.tokens_before}]
+            self._take_weights_alone(start)
 
     @property
     def stages(self) -> list[dict]:
-        """What the weights were trained on so far, first to last: recipe and tokens."""
-        return [*self.earlier, {"recipe": self.recipe, "tokens": self.tokens - self.first_token}]
+        """What the weights were trained on so far, first to last: what a run began with, its recipe and tokens."""
+        return [*self.earlier, {"began": self.began, "recipe": self.recipe, "tokens": self.tokens - self.first_token}]
 
     def _restore(self, folder: Path, same_run: bool) -> None:
         tensors, counters = load_file(folder / STATE), read_counters(folder)
         for name, tensor in ({f"master.{n}": m for n, m in self.masters.items()} | self.engine.moments()).items():
             tensor.copy_(tensors[name])
-        self.steps, self.tokens, self.data_state = counters["steps"], counters["tokens"], counters["data"]
-        self.first_token = self.tokens
+        self._go_on_from(counters, folder)
+        self.steps = counters["steps"]
         if self.dtype == torch.float16:
             self.engine.loss_scale = counters.get("loss_scale", FP16_SCALE)
-        unknown = [{"recipe": f"unknown: {folder} does not say", "tokens": self.tokens}]
-        self.earlier = counters.get("stages", unknown)
+        self.began = "weights and optimizers of the stage before"
         if same_run:  # any other starts its schedule anew
-            self.minutes, self.first_token, self.earlier = counters["minutes"], counters["first_token"], self.earlier[:-1]
+            self.minutes, self.first_token = counters["minutes"], counters["first_token"]
+            *self.earlier, this = self.earlier
+            self.began = this.get("began", "unknown")
+
+    def _take_weights_alone(self, folder: Path) -> None:
+        """Optimizers and schedule start anew; where the folder says what its weights have read, the data go on behind it."""
+        self.began = "the weights alone of the stage before, optimizers anew"
+        if (folder / COUNTERS).is_file():
+            self._go_on_from(read_counters(folder), folder)
+        else:
+            self.earlier = [{"recipe": f"unknown: {folder} does not say", "tokens": self.tokens}]
+
+    def _go_on_from(self, counters: dict, folder: Path) -> None:
+        self.tokens, self.data_state = counters["tokens"], counters["data"]
+        self.first_token = self.tokens
+        self.earlier = counters.get("stages", [{"recipe": f"unknown: {folder} does not say", "tokens": self.tokens}])
 
     @property
     def progress(self) -> float:

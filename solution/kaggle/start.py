@@ -72,7 +72,7 @@ def finetune(place: Place | None = None) -> None:
     only_code(place)
     with scratch_folder(place) as scratch:
         environment, out = prepare(place, Path(scratch)), Path(scratch, "run")
-        command = [sys.executable, "-m", "solution.finetune", *options("finetune"), "--out", str(out)]
+        command = [sys.executable, "-m", "solution.finetune", "launch", *options("finetune"), "--out", str(out)]
         place.say(f"+ {shlex.join(command[1:])}")
         code = place.run(command, environment, Path(scratch), FINETUNE_SECONDS)
         for name in ("log.jsonl", "weights", "stable", "latest"):

@@ -12,7 +12,8 @@ from pathlib import Path
 
 import torch
 from safetensors import safe_open
-from safetensors.torch import save_file
+
+from .shards import write_shards
 
 BLOCK = 64
 CODE = (
@@ -119,7 +120,7 @@ def quantize_folder(state: dict[str, torch.Tensor], config: dict, folder: Path, 
         packed, quant_state = bnb.quantize_4bit(tensor.contiguous(), blocksize=BLOCK, quant_type="nf4")
         tensors[name] = packed
         tensors |= {f"{name}.{key}": value for key, value in quant_state.as_dict(packed=True).items()}
-    save_file(tensors, folder / "model.safetensors", metadata={"format": "pt"})
+    write_shards(tensors, folder)
     quantization = {
         "quant_method": "bitsandbytes",
         "load_in_4bit": True,

@@ -1,7 +1,7 @@
 """Weights in files of a bounded size, as Hugging Face lays them out.
 
 In:  tensors by name. Out: model.safetensors where they fit into one file, else model-00001-of-0000N.safetensors and an index.
-Reading back: `models.nf4.read_dense`, or transformers itself. Not here: what the tensors are.
+Reading back: `nf4.read_dense`, transformers and Unsloth themselves. Not here: what the tensors are.
 """
 
 import json
@@ -11,16 +11,17 @@ import torch
 from safetensors.torch import save_file
 
 SHARD_BYTES = 15 * 2**20
+"""Small enough for whatever carries single files of at most 16 MiB."""
 INDEX = "model.safetensors.index.json"
 
 
-def write_shards(tensors: dict[str, torch.Tensor], folder: Path, most: int = SHARD_BYTES) -> list[Path]:
-    """Write the tensors in their order, at most `most` bytes a file; the files, the index last where there is one.
+def write_shards(tensors: dict[str, torch.Tensor], folder: Path, most: int | None = None) -> list[Path]:
+    """Write the tensors in order, at most `most` bytes a file (`SHARD_BYTES`); the files, and an index if there are several.
 
     A single tensor larger than that gets a file of its own.
     """
     shards: list[dict[str, torch.Tensor]] = [{}]
-    room = most
+    room = most = most or SHARD_BYTES
     for name, tensor in tensors.items():
         if tensor.nbytes > room and shards[-1]:
             shards.append({})
