@@ -1,5 +1,7 @@
 """Transformations: each against a plain reference, the same for every grid of a task, and never beyond 30x30."""
 
+import dataclasses
+
 import numpy as np
 import pytest
 
@@ -87,6 +89,8 @@ def test_translation_always_moves_wraps_and_draws_every_shift():
 def test_every_pair_is_transformed_alike_on_the_wanted_sides(inputs, outputs):
     task = random_task(np.random.default_rng(2))
     for transform in by_name().values():
+        if transform.name == "translate":
+            transform = dataclasses.replace(transform, shift=(1, 1))  # cut short in no grid of this task
         result = transform.apply(task, inputs=inputs, outputs=outputs)
         assert result.id == "t" and len(result.train) == 3 and len(result.test) == 2
         for old, new in zip((*task.train, *task.test), (*result.train, *result.test)):
@@ -95,6 +99,15 @@ def test_every_pair_is_transformed_alike_on_the_wanted_sides(inputs, outputs):
                     assert after is None
                 else:
                     assert grid_key(after) == grid_key(transform.apply_grid(before) if wanted else before)
+
+
+def test_a_shift_that_is_cut_short_in_some_grids_is_refused():
+    wide, narrow = as_grid(np.arange(40).reshape(5, 8) % 10), as_grid(np.arange(10).reshape(5, 2) % 10)
+    shift = dataclasses.replace(by_name()["translate"], shift=(2, 3))
+    alike, mixed = Task("t", (Pair(wide, wide),), (Pair(wide),)), Task("t", (Pair(wide, narrow),), (Pair(wide),))
+    assert shift.apply(alike) is not None and shift.apply(mixed) is None
+    assert shift.apply(mixed, outputs=False) is not None and shift.apply(mixed, inputs=False) is not None
+    assert dataclasses.replace(shift, shift=(2, 1)).apply(mixed) is not None  # cut short nowhere
 
 
 def test_none_exactly_where_a_wanted_grid_would_exceed_thirty():

@@ -15,12 +15,12 @@ from solution.finetune.assembly import Assembler
 from solution.finetune.batches import supervised_tokens
 from solution.finetune.draws import Drawer, Sampling, commonest_colours, distinct
 from solution.finetune.guard import HELD_OUT, Guard
-from solution.finetune.mixture import MAX_PAIRS, MIN_PAIRS, Recipe
+from solution.finetune.mixture import MAX_PAIRS, MIN_PAIRS, TRANSFORMED_PAIRS, Recipe
 from solution.finetune.pack import Amounts, Pack, build_pack
 from solution.finetune.streams import PackStream, lengths_within
 
 CPU = torch.device("cpu")
-EVEN = Sampling(shares={"examples": 1.0, "real": 1.0, "generators": 2.0})
+EVEN = Sampling(shares={"examples": 1.0, "real": 1.0, "generators": 2.0, "transformed": 1.0})
 
 
 def random_grid(rng, most):
@@ -44,7 +44,8 @@ def flat(sources: dict, rng, most=6) -> Pack:
 @pytest.fixture(scope="module")
 def pack():
     return flat(
-        {"examples": {"a": [400], "b": [300]}, "real": {"c": [5], "d": [3]}, "generators": {"e": [7, 4, 6], "f": [3, 7]}},
+        {"examples": {"a": [400], "b": [300]}, "real": {"c": [5], "d": [3]}, "generators": {"e": [7, 4, 6], "f": [3, 7]},
+         "transformed": {"g": [4, 6, 7]}},
         np.random.default_rng(0),
     )
 
@@ -87,8 +88,9 @@ def test_drawn_tasks_are_of_one_group_and_fit(pack):
         assert len(set(used)) == len(used) >= MIN_PAIRS and len(set(group_of[used])) == 1
         assert sorted(draws.colours[row]) == list(range(10))
     assert draws.tokens.max() <= 128
-    shares = np.bincount(draws.source, minlength=3) / len(draws)
-    assert np.allclose(shares, (0.25, 0.25, 0.5), atol=0.05)
+    assert draws.counts[draws.source == 3].min() == TRANSFORMED_PAIRS and draws.counts.min() == MIN_PAIRS
+    shares = np.bincount(draws.source, minlength=4) / len(draws)
+    assert np.allclose(shares, (0.2, 0.2, 0.4, 0.2), atol=0.05)
 
 
 def test_what_fits_nowhere_gets_one_line(pack):

@@ -53,8 +53,12 @@ class Transform:
     def apply(self, task: Task, inputs: bool = True, outputs: bool = True) -> Task | None:
         """The task with its inputs, its outputs or (for test-time training: always) both transformed.
 
-        None where a transformed grid exceeds 30x30. An unknown output stays unknown.
+        None where a transformed grid exceeds 30x30, and where a shift is cut short in some of the grids alone: they would be
+        shifted by different rules. An unknown output stays unknown.
         """
+        moved = [g for p in (*task.train, *task.test) for g, wanted in ((p.input, inputs), (p.output, outputs)) if wanted]
+        if len({tuple(min(s, n - 1) for s, n in zip(self.shift, g.shape)) for g in moved if g is not None}) > 1:
+            return None
         pairs = []
         for pair in (*task.train, *task.test):
             input = self.apply_grid(pair.input) if inputs else pair.input

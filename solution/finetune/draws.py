@@ -10,13 +10,15 @@ from dataclasses import dataclass, field, fields
 
 import numpy as np
 
-from .mixture import KEEP_ZERO_SHARE, MAX_PAIRS, MIN_PAIRS, Recipe
+from .mixture import KEEP_ZERO_SHARE, MAX_PAIRS, MIN_PAIRS, TRANSFORMED_PAIRS, Recipe
 from .pack import Pack
 
 MAX_FIRST_PAIR = 4
 NUM_COLOURS = 10
 TRIES = 8
 """Draws from one family before another of its source takes its place: families of large grids stay nearly as frequent."""
+LEAST_PAIRS = {"transformed": TRANSFORMED_PAIRS}
+"""Sources whose tasks have more than `MIN_PAIRS` pairs at least."""
 STORED = ("examples",)
 """Sources whose groups are whole families: pairs of one task have to be picked to go together."""
 RANDOM_BACKGROUND = ("examples", "transformed")
@@ -113,8 +115,9 @@ class Drawer:
             (np.zeros_like(size), MIN_PAIRS), (self.background, LEAST_BUCKET), (size, LEAST_BUCKET),
             (size * NUM_COLOURS + self.background, LEAST_BUCKET),
         )]  # fmt: skip
-        fitting = least_tokens(pack, self._tokens.max(0)) <= max_len
+        self._least_pairs = np.array([LEAST_PAIRS.get(name, MIN_PAIRS) for name in pack.sources])
         source_of = np.repeat(np.arange(len(pack.sources)), pack.source_sizes)
+        fitting = least_tokens(pack, self._tokens.max(0), self._least_pairs[source_of]) <= max_len
         self._fitting, self._fitting_size = np.flatnonzero(fitting), np.bincount(source_of[fitting], minlength=len(pack.sources))
         self._fitting_start = np.cumsum(self._fitting_size) - self._fitting_size
         self._shares = self._shares * (self._fitting_size > 0)
@@ -140,7 +143,7 @@ class Drawer:
             chosen, wanted = self._pick(rng, source[todo], family[todo])
             cost = np.cumsum(self._tokens[turned[todo][:, None], chosen], 1)
             count = np.minimum((cost <= self.max_len).sum(1), wanted)
-            good = count >= MIN_PAIRS
+            good = count >= self._least_pairs[source[todo]]
             rows = todo[good]
             pairs[rows], counts[rows] = chosen[good], count[good]
             tokens[rows] = cost[good, count[good] - 1]
@@ -158,7 +161,7 @@ class Drawer:
         level *= self._stored[source]
         for strict, less in ((3, 1), (2, 0), (1, 0)):  # a group without such buckets: one background says more than one size
             level[(level == strict) & (self._levels[strict].size[group] == 0)] = less
-        wanted = rng.choice(np.arange(MIN_PAIRS, MAX_PAIRS + 1), tasks, p=PAIR_SHARES)
+        wanted = np.maximum(rng.choice(np.arange(MIN_PAIRS, MAX_PAIRS + 1), tasks, p=PAIR_SHARES), self._least_pairs[source])
         chosen = np.empty((tasks, MAX_PAIRS), np.int64)
         for number, buckets in enumerate(self._levels):
             rows = np.flatnonzero(level == number)
@@ -195,12 +198,17 @@ def distinct(rng: np.random.Generator, sizes: np.ndarray, count: int) -> np.ndar
     return found
 
 
-def least_tokens(pack: Pack, tokens: np.ndarray) -> np.ndarray:
-    """Tokens of the smallest task of every family, int64 (families,); `tokens`: of each pair."""
-    group_of = np.repeat(np.arange(len(pack.group_sizes)), pack.group_sizes)
-    ordered = tokens[np.lexsort((tokens, group_of))]
-    starts = np.cumsum(pack.group_sizes) - pack.group_sizes
-    least = ordered[starts[:, None] + np.arange(MIN_PAIRS)].sum(1)
+def least_tokens(pack: Pack, tokens: np.ndarray, pairs: np.ndarray) -> np.ndarray:
+    """Tokens of the smallest task of every family, int64 (families,); out of reach where no group has the pairs for one.
+
+    `tokens`: of each pair of the pack. `pairs`: that a task of each family has at least.
+    """
+    sizes = pack.group_sizes.astype(np.int64)
+    group_of = np.repeat(np.arange(len(sizes)), sizes)
+    before = np.r_[0, np.cumsum(tokens[np.lexsort((tokens, group_of))])]  # smallest first within a group
+    starts, wanted = np.cumsum(sizes) - sizes, np.repeat(pairs, pack.family_sizes)
+    least = before[starts + np.minimum(wanted, sizes)] - before[starts]
+    least[sizes < wanted] = np.iinfo(np.int64).max
     return np.minimum.reduceat(least, np.cumsum(pack.family_sizes) - pack.family_sizes)
 
 

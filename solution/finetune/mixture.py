@@ -23,6 +23,8 @@ from .guard import Guard
 
 MIN_PAIRS, MAX_PAIRS = 3, 7
 """Pairs a task, its test pair included (paper: 2-7 examples; one demonstration alone says too little)."""
+TRANSFORMED_PAIRS = 4
+"""Pairs of a transformed task at least: a transformation on top of a rule takes three demonstrations to see."""
 KEEP_ZERO_SHARE = 0.7
 SIDES, SIDE_SHARES = ((True, False), (False, True), (True, True)), (0.3, 0.6, 0.1)
 """Which of (inputs, outputs) a transformation acts on, and how often."""
@@ -83,7 +85,7 @@ class Transformed:
         self.examples = examples
 
     def sample(self, rng: np.random.Generator, max_len: int) -> tuple[Pair, ...] | None:
-        """None where no transformation leaves three pairs within `max_len`."""
+        """None where no transformation leaves four pairs within `max_len`."""
         pairs = self.examples.sample(rng, max_len)
         if pairs is None:
             return None
@@ -101,7 +103,7 @@ def random_view(rng: np.random.Generator) -> View:
 
 
 def transformed(task: Task, rng: np.random.Generator, max_len: int) -> Task:
-    """The task with the first of the paper's transformations, in random order, that leaves three pairs within `max_len`, on
+    """The task with the first of the paper's transformations, in random order, that leaves four pairs within `max_len`, on
     its inputs, its outputs or both; without the pairs that do not fit. The task itself where no transformation does."""
     choices = transforms(rng)
     inputs, outputs = SIDES[rng.choice(len(SIDES), p=SIDE_SHARES)]
@@ -111,7 +113,7 @@ def transformed(task: Task, rng: np.random.Generator, max_len: int) -> Task:
             continue
         pairs = (*other.train, *other.test)
         count = int(np.searchsorted(np.cumsum([pair_tokens(p) for p in pairs]), max_len, side="right"))
-        if count >= MIN_PAIRS:
+        if count >= TRANSFORMED_PAIRS:
             return Task(task.id, pairs[: count - 1], (pairs[count - 1],))
     return task
 
