@@ -11,11 +11,13 @@ from solution.arc.load import InputError, public_set
 from solution.arc.task import Pair, Task, as_grid
 from solution.arc.view import View
 from solution.codec.arc16 import PAD, Arc16
+from solution.finetune import likeness
 from solution.finetune.assembly import Assembler
 from solution.finetune.batches import supervised_tokens
 from solution.finetune.draws import Drawer, Sampling, commonest_colours, distinct
+from solution.finetune.examples import Family
 from solution.finetune.guard import HELD_OUT, Guard
-from solution.finetune.mixture import MAX_PAIRS, MIN_PAIRS, TRANSFORMED_PAIRS, Recipe
+from solution.finetune.mixture import MAX_PAIRS, MIN_PAIRS, ONE_BACKGROUND, ONE_SIZE, TRANSFORMED_PAIRS, Examples, Recipe
 from solution.finetune.pack import Amounts, Pack, build_pack
 from solution.finetune.streams import PackStream, lengths_within
 
@@ -116,6 +118,33 @@ def test_stored_examples_agree_in_background_and_size_as_often_as_said():
     plain = Drawer(pack, dataclasses.replace(sampling, one_background=0.0, one_size=0.0), 2000)
     pairs = plain.draw(np.random.default_rng(5), 2000).pairs
     assert (background[pairs[:, 0]] == background[pairs[:, 1]]).mean() < 0.3
+
+
+def test_sources_pick_examples_that_agree_as_often_as_packs_do():
+    rng = np.random.default_rng(6)
+    family = Family.of("a", (Pair(random_grid(rng, 3), random_grid(rng, 3)) for _ in range(3000)))
+    for picks, one_background, one_size in ((True, ONE_BACKGROUND, ONE_SIZE), (False, 0.1, 0.1)):
+        source = Examples("examples", [family], picks)
+        tasks = [source.sample(rng, 2000) for _ in range(1500)]
+        backgrounds = np.mean([len({int(np.bincount(p.input.ravel()).argmax()) for p in pairs}) == 1 for pairs in tasks])
+        sizes = np.mean([len({p.input.shape for p in pairs}) == 1 for pairs in tasks])
+        assert abs(backgrounds - one_background) < 0.1 and abs(sizes - one_size) < 0.1, picks
+
+
+def test_likeness_counts_what_its_rows_say(built, tmp_path, capsys):
+    shapes = np.array([[[3, 3, 2, 2]] * 3 + [[9, 9, 9, 9]], [[3, 4, 2, 2], [3, 4, 2, 13], [4, 4, 2, 2], [4, 4, 2, 2]]])
+    used = np.array([[True, True, True, False], [True] * 4])
+    found = likeness.shares(shapes, np.array([[0, 0, 0, 5], [1, 1, 2, 1]]), np.array([0, 3]), used)
+    assert dict(zip(likeness.ROWS, found)) == {
+        "one input size": 0.5, "one output size": 0.5, "commonest colour is 0": 0.5, "background varies": 0.5,
+        "square inputs": 5 / 7, "a side above 12": 0.5, "two demonstrations": 0.5,
+    }  # fmt: skip
+    built.write(tmp_path / "pack.npz")
+    assert likeness.main([str(tmp_path / "pack.npz"), "--tasks", "50", "--limit", "4096"]) == 0
+    lines = capsys.readouterr().out.splitlines()
+    assert lines[0].split()[:3] == ["real,", "whole", "real"] and len(lines) == 1 + len(likeness.ROWS)
+    assert lines[3].split()[4] == "78%"  # of the 400 public training tasks the commonest colour is 0
+    assert likeness.main([str(tmp_path / "none.npz")]) == 2 and capsys.readouterr().err.count("\n") == 1
 
 
 def test_commonest_colours_are_those_of_the_inputs(pack):

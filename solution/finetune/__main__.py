@@ -10,6 +10,7 @@ import os
 import shlex
 import sys
 from dataclasses import asdict, fields, replace
+from importlib import import_module
 from pathlib import Path
 
 EXAMPLE = """\
@@ -61,6 +62,8 @@ HELP = {
 }
 MAY_CHANGE = {"out", "device", "backend", "threads", "loaders", "micro_tokens", "checkpoint_minutes", "save_steps", "log_steps"}
 """Settings in which a later call may differ from the one that began the run: the others say what is computed."""
+OTHERS = {"pack-data": ".pack_data", "launch": ".launch", "likeness": ".likeness"}
+"""Further commands of this package and their modules."""
 RECIPE_HELP = {
     "examples": "share of tasks out of --data's examples",
     "real": "share out of the public sets in --data",
@@ -147,14 +150,9 @@ def chosen_settings(options: argparse.Namespace):
 
 
 def main() -> int:
-    if sys.argv[1:2] == ["pack-data"]:
-        from .pack_data import main as pack_data
-
-        return pack_data(sys.argv[2:])
-    if sys.argv[1:2] == ["launch"]:
-        from .launch import main as launch
-
-        return launch(sys.argv[2:])
+    other = OTHERS.get(sys.argv[1] if len(sys.argv) > 1 else "")
+    if other:
+        return import_module(other, __package__).main(sys.argv[2:])
     options = parser().parse_args()
     from ..arc.load import InputError
     from ..models.manifest import WeightsError

@@ -2,7 +2,8 @@
 
 In:  a pack, the sources' shares, a random generator. Out: `Draws`: pairs, symmetry, colours and first pair of every task.
 Stored examples vary background and size from pair to pair as no real task does, so most of their tasks are drawn from pairs of
-one background, of one input size, or of both. Numpy on the host: a thousandth of what laying out the tokens costs.
+one background, of one input size, or of both, by `mixture`'s frequencies. Numpy on the host: a thousandth of what laying out the
+tokens costs.
 Not here: the tokens (`assembly`), batches (`streams`), the same mixture drawn task by task from sources (`mixture`).
 """
 
@@ -10,7 +11,18 @@ from dataclasses import dataclass, field, fields
 
 import numpy as np
 
-from .mixture import KEEP_ZERO_SHARE, MAX_PAIRS, MIN_PAIRS, TRANSFORMED_PAIRS, Recipe
+from .mixture import (
+    BACKGROUND_ZERO,
+    KEEP_ZERO_SHARE,
+    MAX_PAIRS,
+    MIN_PAIRS,
+    ONE_BACKGROUND,
+    ONE_SIZE,
+    PAIR_SHARES,
+    RANDOM_BACKGROUND,
+    TRANSFORMED_PAIRS,
+    Recipe,
+)
 from .pack import Pack
 
 MAX_FIRST_PAIR = 4
@@ -21,14 +33,10 @@ LEAST_PAIRS = {"transformed": TRANSFORMED_PAIRS}
 """Sources whose tasks have more than `MIN_PAIRS` pairs at least."""
 STORED = ("examples",)
 """Sources whose groups are whole families: pairs of one task have to be picked to go together."""
-RANDOM_BACKGROUND = ("examples", "transformed")
-"""Sources whose background is of any colour; in the others it is 0 where a real task's would be."""
 ONE_PAIR_TOKENS = 3
 """A pair's INPUT, OUTPUT and END."""
-PAIR_SHARES = (0.15, 0.35, 0.25, 0.15, 0.1)
-"""How often a task has `MIN_PAIRS` to `MAX_PAIRS` pairs, its test pair among them: of the 400 public training tasks 14 % show two
-demonstrations, most three or four."""
 LEAST_BUCKET = 4
+"""Pairs that agree in something, at least, for a task to be drawn from them alone."""
 
 
 @dataclass(frozen=True)
@@ -36,14 +44,13 @@ class Sampling:
     """`shares`: of all tasks by source (relative); sources of the pack that are not named are left out.
 
     `one_background`, `one_size`: shares of the stored examples' tasks whose pairs agree in background, in input size.
-    `background_zero`: how often the background of examples is shown as colour 0. The frequencies of the 400 public training
-    tasks: 73 %, 51 %, 78 % (one background and commonest colour 0 within 1,024 tokens).
+    `background_zero`: how often the background of examples is shown as colour 0.
     """
 
     shares: dict[str, float] = field(default_factory=lambda: Recipe().shares)
-    one_background: float = 0.75
-    one_size: float = 0.55
-    background_zero: float = 0.78
+    one_background: float = ONE_BACKGROUND
+    one_size: float = ONE_SIZE
+    background_zero: float = BACKGROUND_ZERO
 
 
 @dataclass(frozen=True)
@@ -143,7 +150,8 @@ class Drawer:
             chosen, wanted = self._pick(rng, source[todo], family[todo])
             cost = np.cumsum(self._tokens[turned[todo][:, None], chosen], 1)
             count = np.minimum((cost <= self.max_len).sum(1), wanted)
-            good = count >= self._least_pairs[source[todo]]
+            last = tries % TRIES == TRIES - 1  # until then no pair is left out: large pairs would make two demonstrations usual
+            good = count >= np.maximum(self._least_pairs[source[todo]], 0 if last else wanted)
             rows = todo[good]
             pairs[rows], counts[rows] = chosen[good], count[good]
             tokens[rows] = cost[good, count[good] - 1]

@@ -9,6 +9,7 @@ import zlib
 from collections import defaultdict
 from collections.abc import Iterable
 from dataclasses import dataclass
+from functools import cached_property
 from pathlib import Path
 from zipfile import BadZipFile
 
@@ -27,6 +28,16 @@ class Family:
     id: str
     pairs: tuple[Pair, ...]
     tokens: np.ndarray
+
+    @cached_property
+    def backgrounds(self) -> np.ndarray:
+        """The commonest colour of every input, int64 (pairs,)."""
+        return np.array([np.bincount(pair.input.ravel()).argmax() for pair in self.pairs])
+
+    @cached_property
+    def sizes(self) -> np.ndarray:
+        """A number for every input, int64 (pairs,): equal for those of one height and width."""
+        return np.array([pair.input.shape[0] * 32 + pair.input.shape[1] for pair in self.pairs])
 
     @classmethod
     def of(cls, id: str, pairs: Iterable[Pair]) -> "Family":

@@ -25,7 +25,15 @@ MIN_PAIRS, MAX_PAIRS = 3, 7
 """Pairs a task, its test pair included (paper: 2-7 examples; one demonstration alone says too little)."""
 TRANSFORMED_PAIRS = 4
 """Pairs of a transformed task at least: a transformation on top of a rule takes three demonstrations to see."""
-KEEP_ZERO_SHARE = 0.7
+PAIR_SHARES = (0.15, 0.35, 0.25, 0.15, 0.1)
+"""How often a task has `MIN_PAIRS` to `MAX_PAIRS` pairs, its test pair among them."""
+ONE_BACKGROUND, ONE_SIZE, BACKGROUND_ZERO = 0.75, 0.55, 0.78
+"""How often the pairs of stored examples in a task agree in background and in input size, and how often that background is shown
+as colour 0: as in the 400 public training tasks (`python -m solution.finetune likeness`)."""
+RANDOM_BACKGROUND = ("examples", "transformed")
+"""Sources whose background is of any colour; in the others it is 0 where a real task's would be."""
+KEEP_ZERO_SHARE = 0.9
+"""How often colour 0 stays 0 in the others: as at test time, where it always does, but not quite."""
 SIDES, SIDE_SHARES = ((True, False), (False, True), (True, True)), (0.3, 0.6, 0.1)
 """Which of (inputs, outputs) a transformation acts on, and how often."""
 SOURCES = ("examples", "real", "generators", "composer", "transformed")
@@ -33,28 +41,50 @@ FAMILY_TRIES, TASK_TRIES = 20, 1000
 
 
 class Examples:
-    """Pairs drawn from stored examples; families are equally likely."""
+    """Pairs drawn from stored examples; families are equally likely. `picks`: whether pairs of a task are picked to go together:
+    a generator's have to be, a real task's do."""
 
-    def __init__(self, name: str, families: Sequence[Family]):
-        self.name = name
+    def __init__(self, name: str, families: Sequence[Family], picks: bool = True):
+        self.name, self.picks = name, picks
         self.families = [f for f in families if len(f.pairs) >= MIN_PAIRS]
         if not self.families:
             raise ValueError(f"{name}: no family of {MIN_PAIRS} examples or more")
         self._least = np.array([np.sort(f.tokens)[:MIN_PAIRS].sum() for f in self.families])  # tokens of the smallest task
 
     def sample(self, rng: np.random.Generator, max_len: int) -> tuple[Pair, ...] | None:
-        """3-7 pairs of one family, at most `max_len` tokens together in any symmetry; pairs that do not fit are dropped."""
+        """3-7 pairs of one family, at most `max_len` tokens together in any symmetry; pairs that do not fit are dropped where no
+        draw of pairs that fit comes. Most agree in background, in size, or in both."""
         fitting = np.flatnonzero(self._least <= max_len)
         if not len(fitting):
             return None
         family = self.families[rng.choice(fitting)]
-        for _ in range(FAMILY_TRIES):
-            wanted = min(int(rng.integers(MIN_PAIRS, MAX_PAIRS + 1)), len(family.pairs))
-            chosen = rng.choice(len(family.pairs), wanted, replace=False, shuffle=True)
+        for tried in range(FAMILY_TRIES):
+            like = self._alike(family, rng)
+            wanted = min(num_pairs(rng), len(like))
+            chosen = rng.choice(like, wanted, replace=False, shuffle=True)
             count = int(np.searchsorted(np.cumsum(family.tokens[chosen]), max_len, side="right"))
-            if count >= MIN_PAIRS:
+            if count >= (MIN_PAIRS if tried > FAMILY_TRIES // 2 else wanted):
                 return tuple(family.pairs[i] for i in chosen[:count])
         return None
+
+    def _alike(self, family: Family, rng: np.random.Generator) -> np.ndarray:
+        """Indices of the pairs that one task is drawn from: those that agree with a random one, where there are enough."""
+        everything = np.arange(len(family.pairs))
+        anchor = int(rng.integers(len(everything)))
+        background, size = rng.random() < ONE_BACKGROUND, rng.random() < ONE_SIZE
+        for by_background, by_size in ((background, size), (background, False)):
+            found = everything
+            for wanted, key in ((by_background, family.backgrounds), (by_size, family.sizes)):
+                if wanted and self.picks:
+                    found = found[key[found] == key[anchor]]
+            if len(found) > MIN_PAIRS:
+                return found
+        return everything
+
+
+def num_pairs(rng: np.random.Generator) -> int:
+    """How many pairs a task is to have."""
+    return int(rng.choice(np.arange(MIN_PAIRS, MAX_PAIRS + 1), p=PAIR_SHARES))
 
 
 class Generated:
@@ -64,7 +94,7 @@ class Generated:
 
     def sample(self, rng: np.random.Generator, max_len: int) -> tuple[Pair, ...] | None:
         family = FAMILIES[rng.integers(len(FAMILIES))]
-        return family.sample(rng, int(rng.integers(MIN_PAIRS, MAX_PAIRS + 1)), max_len)
+        return family.sample(rng, num_pairs(rng), max_len)
 
 
 class Composed:
@@ -73,7 +103,7 @@ class Composed:
     name = "composer"
 
     def sample(self, rng: np.random.Generator, max_len: int) -> tuple[Pair, ...] | None:
-        return compose(rng, int(rng.integers(MIN_PAIRS, MAX_PAIRS + 1)), max_len)
+        return compose(rng, num_pairs(rng), max_len)
 
 
 class Transformed:
@@ -97,9 +127,15 @@ class Transformed:
 Source = Examples | Generated | Composed | Transformed
 
 
-def random_view(rng: np.random.Generator) -> View:
-    """One of eight symmetries and a colour bijection, which keeps colour 0 seven times out of ten."""
-    return View(int(rng.integers(8)), random_colours(rng, keep_zero=bool(rng.random() < KEEP_ZERO_SHARE)))
+def random_view(rng: np.random.Generator, background: int | None = None) -> View:
+    """One of eight symmetries and a colour bijection, which mostly keeps colour 0; or makes `background`, if given, mostly 0."""
+    symmetry, special = int(rng.integers(8)), 0 if background is None else background
+    keep = rng.random() < (KEEP_ZERO_SHARE if background is None else BACKGROUND_ZERO)
+    colours = list(random_colours(rng, keep_zero=False))
+    if keep:
+        holder = colours.index(0)
+        colours[holder], colours[special] = colours[special], 0
+    return View(symmetry, tuple(colours))
 
 
 def transformed(task: Task, rng: np.random.Generator, max_len: int) -> Task:
@@ -142,7 +178,8 @@ class Mixture:
             task = Task(source.name, pairs[:-1], (pairs[-1],))
             if self.guard is not None and any(map(self.guard.task_of, (*task.train, *task.test))):
                 continue
-            return random_view(rng).apply(task)
+            anywhere = source.name in RANDOM_BACKGROUND
+            return random_view(rng, int(np.bincount(pairs[0].input.ravel()).argmax()) if anywhere else None).apply(task)
         raise ValueError(f"{source.name}: no task of three pairs in {max_len} tokens came in {TASK_TRIES} draws")
 
     def describe(self) -> str:
@@ -180,7 +217,7 @@ class Recipe:
     def build(self) -> Mixture:
         """Read and check everything. Raises `InputError` for sources that cannot be read or may not be used."""
         guard = Guard.standard()
-        stored = {name: Examples(name, families) for name, families in self.stored(guard).items()}
+        stored = {name: Examples(name, families, name == "examples") for name, families in self.stored(guard).items()}
         sources: dict[str, Source] = stored | {"generators": Generated(), "composer": Composed()}
         if stored:
             sources["transformed"] = Transformed(next(iter(stored.values())))
