@@ -2,6 +2,7 @@
 
 import json
 import os
+import shutil
 import subprocess
 import sys
 import tarfile
@@ -180,6 +181,7 @@ def test_trained_weights_are_laid_aside_without_the_optimizers_state(stub, tmp_p
     result = train.run(context(out, seconds=13.0, train=asked), notes.append)
     assert sorted(p.name for p in (out / "weights" / "good").iterdir()) == [
         "config.json", "model-00001-of-00002.safetensors", "model-00002-of-00002.safetensors", "model.safetensors.index.json",
+        "training_state.json",
     ]  # fmt: skip
     runs = result.values["runs"]
     assert runs["good"]["parameters"] == 30 and runs["good"]["checkpoint"] == "final" and "fault" not in runs["good"]
@@ -188,8 +190,9 @@ def test_trained_weights_are_laid_aside_without_the_optimizers_state(stub, tmp_p
     assert "in time" in runs["late"]["fault"] and runs["late"]["checkpoint"] == "stable"
     assert (out / "weights" / "late" / "config.json").exists()
     assert len(notes) > 4 and notes[-1] == result and sum("FAILED" in line for line in result.lines) == 2
-    hurried = train.run(context(out, seconds=1.5, train=asked[:1]), notes.append)
-    assert hurried.lines == [f"good: FAILED: no time left for it (see {out}/good.log)"]
+    with pytest.raises(RuntimeError, match="good: no time left for it"):  # not one training ended well: the stage failed
+        train.run(context(out, seconds=1.5, train=asked[:1]), notes.append)
+    assert notes[-1].lines == [f"good: FAILED: no time left for it (see {out}/good.log)"]
     assert bench.trained(out) == [out / "weights" / name for name in ("bad", "good", "late")]
 
 
@@ -290,3 +293,37 @@ def test_the_whole_command_as_a_toy_on_a_bare_machine(tmp_path):
     assert found["proof"].state in ("ok", "cut") and found["proof"].result.values["failed"] == []  # cut on a busy machine
     assert json.loads((out / "train.json").read_text())["values"]["runs"]["test"]["parameters"] > 0
     assert (out / "weights" / "test" / "config.json").exists()
+
+
+@pytest.mark.parametrize("options, words", [
+    (["--pack", "none.npz"], "there is no file none.npz"),
+    (["--minutes", "nan"], "--minutes must be positive"),
+    (["--minutes", "-1"], "--minutes must be positive"),
+    (["--device", "gpu"], "--device must be"),
+    (["--weights", "none"], "none holds no config.json"),
+])  # fmt: skip
+def test_wrong_options_cost_a_line_and_no_time(tmp_path, capsys, options, words):
+    assert bench.main([*options, "--out", str(tmp_path / "out")]) == 2
+    told = capsys.readouterr().err
+    assert words in told and told.count("\n") == 1 and not (tmp_path / "out").exists()
+
+
+def test_kept_weights_are_those_of_the_last_checkpoint(tmp_path):
+    """A copy that is newer than a checkpoint laid aside later, with the checkpoint's own times."""
+    out, kept = tmp_path / "out", tmp_path / "kept"
+    folder = out / "weights" / "m"
+    folder.mkdir(parents=True)
+    (folder / "model-00001-of-00002.safetensors").write_bytes(b"stable")
+    (folder / "model-00002-of-00002.safetensors").write_bytes(b"stable")
+    keep(out, kept)
+    shutil.rmtree(folder)
+    folder.mkdir()
+    final = folder / "model.safetensors"
+    final.write_bytes(b"final!")
+    os.utime(final, ns=(10**18, 10**18))  # written before the first copy was made
+    keep(out, kept)
+    assert [p.name for p in (kept / "weights" / "m").iterdir()] == ["model.safetensors"]
+    final.write_bytes(b"later!")
+    os.utime(final, ns=(10**18 + 1, 10**18 + 1))
+    keep(out, kept)
+    assert (kept / "weights" / "m" / "model.safetensors").read_bytes() == b"later!"

@@ -213,7 +213,7 @@ def test_parts_of_a_batch_give_the_gradients_of_the_whole(tmp_path, build):
         trainer.engine.weights = {n: m.clone().requires_grad_() for n, m in trainer.masters.items()}  # fp32
         trainer.engine.refresh_weights = lambda rounded: None
         trainer.sums = trainer.step([batch], 0.0)
-    torch.testing.assert_close(one.sums, two.sums)
+    torch.testing.assert_close(one.sums, two.sums, rtol=1e-5, atol=0)
     for name, master in one.masters.items():
         assert (master.grad - two.masters[name].grad).norm() < 1e-4 * master.grad.norm(), name
 

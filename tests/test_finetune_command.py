@@ -6,15 +6,22 @@ import signal
 import subprocess
 import sys
 import time
+from dataclasses import replace
 
+import numpy as np
 import pytest
 
+from solution.finetune import __main__ as finetune
+from solution.finetune import launch, pack_data
 from solution.finetune.launch import commands
+from solution.finetune.mixture import Recipe
+from solution.finetune.pack import Amounts, made_of
 from solution.finetune.train import read_counters
 from solution.models.manifest import find_weights
 
 from .processes import HANGS
 from .test_driver import ROOM, ROOT
+from .test_finetune_pack import flat
 
 
 def command(out, *options):
@@ -112,10 +119,60 @@ def test_what_is_wrong_gets_one_line_before_anything_is_trained(tmp_path, option
     (0, ["--preset", "m"], ["solution.finetune --preset m"]),
     (1, ["--preset", "m", "--data", "re_arc/", "--drop-scored", "--out", "runs/x"], [
         "solution.finetune pack-data --data re_arc/ --drop-scored --out runs/x.npz",
-        "solution.finetune --preset m --data re_arc/ --drop-scored --out runs/x --pack runs/x.npz"]),
+        "solution.finetune --preset m --out runs/x --pack runs/x.npz"]),
     (2, ["--preset", "m", "--pack", "p.npz"], [
         "torch.distributed.run --standalone --nproc-per-node 2 -m solution.finetune --preset m --pack p.npz"]),
     (2, ["--preset", "smollm2"], ["solution.finetune --preset smollm2"]),
 ])  # fmt: skip
 def test_launch_packs_first_and_gives_every_gpu_a_process(gpus, words, expected):
     assert [" ".join(command[2:]) for command in commands(words, gpus)] == expected
+
+
+def test_launch_uses_a_pack_again_only_for_the_same_data(tmp_path):
+    out = tmp_path / "arc1.5"
+    words = ["--preset", "test", "--out", str(out)]
+    pack = tmp_path / "arc1.5.npz"
+    assert [command[3] for command in commands(words, 1)] == ["pack-data", "--preset"]
+    flat({"generators": {"a": [5]}}, np.random.default_rng(0)).write(pack)  # somebody else's
+    assert [command[3] for command in commands(words, 1)] == ["pack-data", "--preset"]
+    mine = made_of(Recipe(), Amounts(), 0)
+    replace(flat({"generators": {"a": [5]}}, np.random.default_rng(0)), recipe=mine).write(pack)
+    assert commands(words, 1) == [[sys.executable, "-m", "solution.finetune", *words, "--pack", str(pack)]]
+    assert [command[3] for command in commands([*words, "--data", "re_arc/"], 1)] == ["pack-data", "--preset"]
+
+
+def test_launch_puts_an_earlier_run_aside_itself_and_refuses_early(tmp_path, capsys):
+    out = tmp_path / "run"
+    out.mkdir()
+    words = ["--preset", "test", "--out", str(out), "--pack", "p.npz"]
+    assert "--fresh" not in commands([*words, "--fresh"], 2)[0] and not out.exists() and (tmp_path / "run.1").exists()
+    assert launch.main([*words, "--positions", "sequential"]) == 2
+    assert "grid positions" in capsys.readouterr().err
+
+
+@pytest.mark.parametrize("options, words", [
+    (["--pack", "none.npz"], "none.npz: not a pack"),
+    (["--pack", "PACK"], "packed while other training tasks were held out"),
+    (["--pack", "PACK", "--data", "re_arc/"], "--data and --drop-scored are for pack-data"),
+    (["--pack", "PACK", "--positions", "sequential"], "packed pairs are laid out on grid positions"),
+    (["--device", "gpu"], "--device must be cpu, cuda or cuda:N, not gpu"),
+])  # fmt: skip
+def test_what_a_pack_cannot_do_gets_one_line(tmp_path, monkeypatch, capsys, options, words):
+    flat({"generators": {"a": [5]}}, np.random.default_rng(0)).write(tmp_path / "pack.npz")
+    chosen = [str(tmp_path / "pack.npz") if word == "PACK" else word for word in options]
+    monkeypatch.setattr(sys, "argv", ["finetune", "--preset", "test", "--train-only", "--out", str(tmp_path / "run"), *chosen])
+    assert finetune.main() == 2
+    told = capsys.readouterr().err
+    assert words in told and told.count("\n") == 1
+
+
+@pytest.mark.parametrize("options, words", [
+    (["--out", "FOLDER"], "is a folder"),
+    (["--out", "FOLDER/pack.npz", "--seed", "-3"], "--seed must not be negative"),
+    (["--out", "FOLDER/pack.npz", "--composer", "-1"], "--composer must not be negative"),
+    (["--out", "FOLDER/pack.npz", "--data", "none/"], "neither an .npz file, nor a folder"),
+])  # fmt: skip
+def test_pack_data_says_what_is_wrong_before_it_generates(tmp_path, capsys, options, words):
+    assert pack_data.main([word.replace("FOLDER", str(tmp_path)) for word in options]) == 2
+    told = capsys.readouterr().err
+    assert words in told and told.count("\n") == 1 and not list(tmp_path.iterdir())

@@ -20,6 +20,7 @@ from solution.finetune.guard import HELD_OUT, Guard
 from solution.finetune.mixture import MAX_PAIRS, MIN_PAIRS, ONE_BACKGROUND, ONE_SIZE, TRANSFORMED_PAIRS, Examples, Recipe
 from solution.finetune.pack import Amounts, Pack, build_pack
 from solution.finetune.streams import PackStream, lengths_within
+from solution.finetune.train import fitting_tokens
 
 CPU = torch.device("cpu")
 EVEN = Sampling(shares={"examples": 1.0, "real": 1.0, "generators": 2.0, "transformed": 1.0})
@@ -165,18 +166,38 @@ def test_streams_resume_exactly_and_share_their_batches_out(pack):
         return PackStream(pack, EVEN, 1536, 256, CPU, seed=7, **where)
 
     whole = stream()
-    batches = iter(whole)
-    first = [next(batches) for _ in range(5)]
+    steps = iter(whole)
+    first = [batch for _ in range(5) for batch in next(steps)]
     state = whole.state
-    after = [next(batches) for _ in range(90)]  # into the next pool
+    after = [batch for _ in range(90) for batch in next(steps)]  # into the next pool
     again = iter(stream(pool=state["pool"], taken=state["taken"]))
-    assert all(torch.equal(next(again).ids, batch.ids) for batch in after)
+    assert len(after) == 90 and all(torch.equal(next(again)[0].ids, batch.ids) for batch in after)
     assert {b.ids.numel() for b in first + after} == {1536} and {b.ids.shape[1] for b in after} <= {128, 256}
-    halves = [iter(stream(part=part, parts=2)) for part in range(2)]
-    seen = [next(half).ids for _ in range(3) for half in halves]
-    assert all(a.numel() == 1536 for a in seen) and not torch.equal(seen[0], seen[1])
     free = iter(PackStream(pack, EVEN, 1536, 256, CPU, seed=7, fixed=False))
-    assert max(b.ids.numel() for b in (next(free) for _ in range(20))) <= 1536
+    assert max(b.ids.numel() for _ in range(20) for b in next(free)) <= 1536
+
+
+def test_a_step_is_shared_out_and_goes_on_in_another_shape(pack):
+    """Two processes of two batches each, from wherever one process of one batch came to."""
+
+    def stream(**where):
+        return PackStream(pack, EVEN, 3072, 256, CPU, seed=7, **where)
+
+    for taken in (0, 3, 10_000):  # even, odd, beyond the pool
+        halves = [iter(stream(taken=taken, part=part, parts=2, at_once=768)) for part in range(2)]
+        for _ in range(80):
+            one, two = (next(half) for half in halves)
+            assert len(one) == len(two) == 2 and all(b.ids.numel() == 768 for b in one + two)
+            assert [b.counted for b in one] == [b.counted for b in two]
+            assert one[0].counted == sum(int((b.ids != PAD).sum()) for b in (one[0], two[0]))
+            assert not torch.equal(one[0].ids, two[0].ids)
+
+
+def test_parts_of_a_batch_are_multiples_that_hold_the_longest_sequence():
+    assert [fitting_tokens(122880, most, 4096) for most in (200_000, 100_000, 50_000, 30_000, 5_000, 100)] == [
+        122880, 61440, 40960, 24576, 4096, 4096
+    ]  # fmt: skip
+    assert all(lengths_within(fitting_tokens(122880, most, 4096), 4096) for most in range(1, 130_000, 997))
 
 
 def test_lengths_divide_the_batch():
@@ -228,15 +249,19 @@ def test_a_pack_is_written_and_read_whole(built, tmp_path):
     assert again.describe()[0].startswith("real: ")
 
 
-@pytest.mark.parametrize("fault", ["cut", "text", "shapes", "groups", "colours"])
-def test_what_is_no_pack_gets_one_line(pack, tmp_path, fault):
+@pytest.mark.parametrize("fault", ["cut", "text", "shapes", "groups", "colours", "types", "bits"])
+def test_what_is_no_pack_gets_one_line(pack, tmp_path, monkeypatch, fault):
     path = tmp_path / "pack.npz"
     changes = {
         "shapes": {"shapes": np.full_like(pack.shapes, 31)},
         "groups": {"group_sizes": pack.group_sizes[:-1]},
         "colours": {"cells": pack.cells + 5},
+        "types": {"cells": pack.cells.astype(np.int8)},
     }
+    if fault == "bits":  # other pairs under the same words
+        monkeypatch.setattr(Pack, "digest", "0")
     dataclasses.replace(pack, **changes.get(fault, {})).write(path)
+    monkeypatch.undo()
     if fault == "cut":
         path.write_bytes(path.read_bytes()[:-200])
     elif fault == "text":

@@ -12,6 +12,7 @@ import torch
 
 from solution.finetune.draws import Sampling
 from solution.finetune.mixture import Recipe
+from solution.finetune.pack import held_out_digest
 from solution.finetune.presets import PRESETS
 from solution.finetune.stacked import StackedEngine
 from solution.finetune.streams import PackStream
@@ -19,7 +20,7 @@ from solution.finetune.train import read_counters, start_model
 from solution.models.precision import compute_dtype
 from solution.models.rotary import GridRotary
 
-from .processes import HANGS
+from .processes import HANGS, is_running, wait_until
 from .test_driver import ROOT
 from .test_finetune_pack import flat
 
@@ -39,7 +40,7 @@ def torchrun(processes, *options):
 
 
 def test_two_processes_under_torchrun_train_like_one_and_only_the_first_writes(pack, tmp_path):
-    pack.write(tmp_path / "pack.npz")
+    replace(pack, recipe={"held_out": held_out_digest()}).write(tmp_path / "pack.npz")
     out = tmp_path / "run"
     done = torchrun(2, "--pack", str(tmp_path / "pack.npz"), "--out", str(out), "--steps", str(STEPS), "--device", "cpu")
     assert done.returncode == 0, done.stderr
@@ -51,15 +52,28 @@ def test_two_processes_under_torchrun_train_like_one_and_only_the_first_writes(p
     model = start_model(settings, None)
     cpu, weights = torch.device("cpu"), dict(model.named_parameters())
     engine = StackedEngine(weights, model.config, settings, GridRotary(64), compute_dtype(cpu))
-    halves = [iter(PackStream(pack, Sampling(Recipe().shares), settings.batch_tokens // 2, settings.max_len, cpu, settings.seed,
+    halves = [iter(PackStream(pack, Sampling(Recipe().shares), settings.batch_tokens, settings.max_len, cpu, settings.seed,
                               part=part, parts=2)) for part in range(2)]  # fmt: skip
     tokens = 0
     for step, row in enumerate(rows):
-        batches = [next(half) for half in halves]
+        batches = [batch for half in halves for batch in next(half)]
         nll, _, count = engine.step(batches, min(1.0, (step + 1) / settings.warmup)).tolist()
         tokens += batches[0].num_tokens
         assert row["output_loss"] == pytest.approx(nll / count, rel=0.01) and row["tokens"] == tokens
     assert read_counters(out / "final")["tokens"] == tokens
+
+
+def test_processes_end_with_what_launched_them():
+    """torchrun gives each a session of its own: killing its group does not reach them."""
+    code = "import subprocess, sys; p = subprocess.Popen([sys.executable, '-c', sys.argv[1]], start_new_session=True); " \
+           "print(p.pid, flush=True); p.wait()"  # fmt: skip
+    inner = "import time; from solution.finetune import ranks; ranks.end_with_parent(); print(1, flush=True); time.sleep(999)"
+    parent = subprocess.Popen([sys.executable, "-c", code, inner], stdout=subprocess.PIPE, text=True, cwd=ROOT)
+    child = int(parent.stdout.readline())
+    assert parent.stdout.readline() == "1\n" and is_running(child)
+    parent.kill()
+    parent.wait()
+    wait_until(lambda: not is_running(child))
 
 
 def test_several_processes_without_a_pack_get_one_line(tmp_path):

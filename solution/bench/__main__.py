@@ -10,6 +10,7 @@ BEGIN = time.monotonic()
 
 import argparse  # noqa: E402
 import json  # noqa: E402
+import re  # noqa: E402
 import signal  # noqa: E402
 import sys  # noqa: E402
 from pathlib import Path  # noqa: E402
@@ -80,6 +81,9 @@ def main(arguments: list[str] | None = None, begin: float | None = None) -> int:
     stages = [name for name in options.stages.split(",") if name]
     total, trains = 60 * options.minutes, options.train if "train" in options.stages.split(",") else ()
     modules = [module_of(name) for name in stages]
+    if fault := wrong(options):
+        print(f"solution.bench: {fault}", file=sys.stderr)
+        return 2
     if not stages or None in modules:
         print(f"solution.bench: --stages: {options.stages!r} are not some of {', '.join(SHARES)}", file=sys.stderr)
         return 2
@@ -94,6 +98,18 @@ def main(arguments: list[str] | None = None, begin: float | None = None) -> int:
         return 2
     run_stages(options, stages, begin, total)
     return 0
+
+
+def wrong(options: argparse.Namespace) -> str | None:
+    """What is wrong with the options, found before any time is spent; a preset's name is found out by its training."""
+    if not 0 < options.minutes < float("inf"):
+        return f"--minutes must be positive, not {options.minutes}"
+    if not re.fullmatch(r"auto|cpu|cuda(:\d+)?", options.device):
+        return f"--device must be auto, cpu, cuda or cuda:N, not {options.device}"
+    if options.pack and not options.pack.is_file():
+        return f"--pack: there is no file {options.pack}"
+    missing = [folder for folder in options.weights if not (folder / "config.json").is_file()]
+    return f"--weights: {missing[0]} holds no config.json" if missing else None
 
 
 def run_stages(options: argparse.Namespace, stages: list[str], begin: float, total: float) -> None:

@@ -73,16 +73,26 @@ def write_whole(path: Path, content: str | bytes) -> None:
     os.replace(aside, path)
 
 
+def stamp(path: Path) -> tuple[int, int]:
+    """What tells two states of a file apart, and goes with a copy of it."""
+    status = path.stat()
+    return status.st_size, status.st_mtime_ns
+
+
 def keep(out: Path, target: Path) -> None:
     """Copy what has to travel to `target`, in as few files as can be: the weights' shards, and one archive of all that is small.
 
     `tar xzf results.tar.gz` beside the shards gives the layout of OUT again.
     """
-    for shard in sorted((out / WEIGHTS).glob("*/*.safetensors")):
+    shards = sorted((out / WEIGHTS).glob("*/*.safetensors"))
+    for old in (target / WEIGHTS).glob("*/*.safetensors"):
+        if out / old.relative_to(target) not in shards:
+            old.unlink()  # of a checkpoint that another has replaced
+    for shard in shards:
         copy = target / shard.relative_to(out)
-        if not copy.exists() or copy.stat().st_mtime < shard.stat().st_mtime:
+        if not copy.exists() or stamp(copy) != stamp(shard):
             copy.parent.mkdir(parents=True, exist_ok=True)
-            shutil.copy(shard, copy.with_name(copy.name + ".new"))
+            shutil.copy2(shard, copy.with_name(copy.name + ".new"))
             os.replace(copy.with_name(copy.name + ".new"), copy)
     target.mkdir(parents=True, exist_ok=True)
     packed, room = io.BytesIO(), ARCHIVED

@@ -133,7 +133,7 @@ def of_ours(way: str, folder: Path, device, ids, new: int, end: int):
     from .speed import Endless, some_prompts
 
     backend = "unsloth" if "unsloth" in way else "transformers"
-    model = load(find_weights(str(folder)), device, DEFAULT.lora, backend, longest=ids.shape[1] + new)
+    model = load(find_weights(str(folder)), device, DEFAULT.lora, backend, in_4_bits=True, longest=ids.shape[1] + new)
     positions = torch.arange(ids.shape[1], device=device).expand_as(ids).contiguous()
     where = torch.ones_like(ids, dtype=torch.bool)
     where[:, -1] = False

@@ -80,7 +80,7 @@ def one_worker(device: torch.device) -> None:
 
 
 def can_pack(device: torch.device) -> bool:
-    """Whether 4-bit weights are computed with there (`models.load.keeps_4_bits`)."""
+    """Whether 4-bit weights can be computed with there; the driver does so with large models alone (`load.keeps_4_bits`)."""
     return device.type == "cuda" and importlib.util.find_spec("bitsandbytes") is not None
 
 

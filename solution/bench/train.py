@@ -28,7 +28,8 @@ CHECKPOINTS = ("final", "stable", "latest")
 
 
 def run(context: Context, note: Note) -> Result:
-    """Train each preset in turn; where less time is left than was asked for, with what is left."""
+    """Train each preset in turn; where less time is left than was asked for, with what is left. Raises `RuntimeError` where not
+    one of them ended well."""
     end = time.monotonic() + context.seconds
     runs: dict[str, dict] = {}
     for preset, seconds in context.train or default_train(context):
@@ -39,6 +40,8 @@ def run(context: Context, note: Note) -> Result:
             runs[preset] = {"asked_seconds": seconds}
             train_one(preset, min(seconds, left), context, end, lambda: note(report(runs, context)), runs[preset])
         note(report(runs, context))
+    if all("fault" in run for run in runs.values()):
+        raise RuntimeError("; ".join(f"{preset}: {run['fault']}" for preset, run in runs.items()))
     return report(runs, context)
 
 
@@ -65,7 +68,8 @@ def train_one(preset: str, seconds: float, context: Context, end: float, note: C
     environment = dict(os.environ)
     index = context.device.partition(":")[2]
     if index not in ("", "0"):
-        environment["CUDA_VISIBLE_DEVICES"] = index
+        seen = os.environ.get("CUDA_VISIBLE_DEVICES")
+        environment["CUDA_VISIBLE_DEVICES"] = seen.split(",")[int(index)] if seen else index
     begin = told = time.monotonic()
     with open(output, "wb") as log:
         process = subprocess.Popen(command(preset, seconds, context), stdout=log, stderr=log, env=environment)

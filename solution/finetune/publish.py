@@ -5,8 +5,6 @@ The scores come from the driver itself, run as a user would run it. Not here: tr
 """
 
 import json
-import os
-import platform
 import shutil
 import subprocess
 import sys
@@ -22,22 +20,10 @@ from ..report.outcome import read_run
 from ..weights.pack import COUNTERS, pack_folder, said_by
 from .check import compare
 from .folders import write_whole
+from .throughput import hardware
 from .train import read_counters
 
 WEIGHTS, SCORING = "weights", "score"
-
-
-def hardware(device: torch.device) -> str:
-    """What the training ran on, in words."""
-    if device.type == "cuda":
-        return f"{torch.cuda.device_count()} x {torch.cuda.get_device_name(device)}"
-    model = platform.processor() or platform.machine()
-    if Path("/proc/cpuinfo").exists():
-        names = [
-            line.partition(":")[2].strip() for line in Path("/proc/cpuinfo").read_text().splitlines() if "model name" in line
-        ]
-        model = names[0] if names else model
-    return f"{os.cpu_count()} CPU cores ({model})"
 
 
 def share_text(flags: list[bool], unit: str) -> str:
@@ -93,6 +79,9 @@ def publish(run: Path, name: str, positions: str, training: dict, device: torch.
     if (final / COUNTERS).exists():
         counters = read_counters(final)
         training |= {key: counters[key] for key in ("tokens", "stages")} | {"minutes": round(counters["minutes"], 1)}
+        training |= {key: counters[key] for key in ("hardware", "command") if key in counters}  # where and how it was trained
+        if counters["stages"][-1]["recipe"]:
+            training["recipe"] = counters["stages"][-1]["recipe"]
     details |= {"position_scheme": positions, "training": details.get("training", {}) | training}
 
     def fill(aside: Path) -> None:

@@ -5,10 +5,15 @@ Without such an environment there is one process, and every function here does n
 Not here: which batches a process takes (`streams`), whose gradients are summed (`stacked`).
 """
 
+import ctypes
 import os
+import signal
+import sys
 
 import torch
 import torch.distributed as dist
+
+PR_SET_PDEATHSIG = 1
 
 
 def wanted() -> int:
@@ -17,12 +22,24 @@ def wanted() -> int:
 
 
 def start(device: torch.device) -> None:
-    """Join the others, each with the card of its own number. Raises what torch raises where they do not meet."""
+    """Join the others, each with the card of its own number. Raises `ValueError` where there is none, and what torch raises where
+    they do not meet."""
     if wanted() < 2 or dist.is_initialized():
         return
+    end_with_parent()
     if device.type == "cuda":
-        torch.cuda.set_device(int(os.environ.get("LOCAL_RANK", "0")))
+        card, cards = int(os.environ.get("LOCAL_RANK", "0")), torch.cuda.device_count()
+        if device.index is not None or card >= cards:
+            raise ValueError(f"several processes take a GPU each: --device cuda, and at most {cards} processes on this machine")
+        torch.cuda.set_device(card)
     dist.init_process_group("nccl" if device.type == "cuda" else "gloo")
+
+
+def end_with_parent() -> None:
+    """On Linux: be killed when the launcher is. It starts each process in a session of its own, which a kill of its own does not
+    reach."""
+    if sys.platform == "linux":
+        ctypes.CDLL(None).prctl(PR_SET_PDEATHSIG, signal.SIGKILL, 0, 0, 0)
 
 
 def end() -> None:
@@ -61,6 +78,7 @@ def of_the_first(value: float, device: torch.device) -> float:
 
 def gather(part: torch.Tensor) -> torch.Tensor:
     """The parts of all processes, of equal shapes, one below the other."""
+    part = part.contiguous()
     parts = [torch.empty_like(part) for _ in range(size())]
-    dist.all_gather(parts, part.contiguous())
+    dist.all_gather(parts, part)
     return torch.cat(parts)

@@ -53,5 +53,7 @@ class Settings:
         ):  # fmt: skip
             if getattr(self, name) < 0:
                 raise ValueError(f"{name} must not be negative, as {getattr(self, name)} is")
+        if self.pack and self.positions != "grid":
+            raise ValueError(f"packed pairs are laid out on grid positions, not {self.positions}")
         if self.minutes <= 0 or not 0 <= self.decay <= 1:
             raise ValueError(f"minutes must be positive and decay from 0 to 1, not {self.minutes} and {self.decay}")

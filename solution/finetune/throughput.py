@@ -1,11 +1,16 @@
-"""Speed of a training run against what the device can do.
+"""Speed of a training run against what the device can do, and what the run ran on.
 
-In:  a model's configuration, tokens and seconds; a device. Out: FLOPs, and the device's measured ceiling.
+In:  a model's configuration, tokens and seconds; a device. Out: FLOPs, the device's measured ceiling, words for the record.
 Rule: 6 FLOPs a parameter and token, forward and backward, plus 12 * layers * hidden * context for attention
 (Kaplan et al., arXiv 2001.08361, section 2.1; the causal half of attention is counted whole, as is usual for MFU).
 """
 
+import os
+import platform
+import shlex
+import sys
 import time
+from pathlib import Path
 
 import torch
 
@@ -38,3 +43,21 @@ def peak_flops(device: torch.device, dtype: torch.dtype, threads: int = 1) -> fl
     if device.type == "cpu":
         torch.set_num_threads(before)
     return 2.0 * size**3 / best * (threads if device.type == "cpu" else 1)
+
+
+def hardware(device: torch.device) -> str:
+    """What the training ran on, in words."""
+    if device.type == "cuda":
+        return f"{torch.cuda.device_count()} x {torch.cuda.get_device_name(device)}"
+    model = platform.processor() or platform.machine()
+    if Path("/proc/cpuinfo").exists():
+        names = [
+            line.partition(":")[2].strip() for line in Path("/proc/cpuinfo").read_text().splitlines() if "model name" in line
+        ]
+        model = names[0] if names else model
+    return f"{os.cpu_count()} CPU cores ({model})"
+
+
+def command_line() -> str:
+    """What this process was called with, as it would be typed."""
+    return f"python -m solution.finetune {shlex.join(sys.argv[1:])}"

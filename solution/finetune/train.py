@@ -40,9 +40,9 @@ from .mixture import Mixture
 from .pack import Pack
 from .settings import HEAD_DIM, Settings
 from .stacked import StackedEngine
-from .streams import PackStream
+from .streams import LENGTH_MULTIPLE, PackStream
 from .threaded import ThreadedEngine
-from .throughput import peak_flops, training_flops
+from .throughput import command_line, hardware, peak_flops, training_flops
 
 STATE = "training_state.safetensors"
 AGREE_EVERY = 10
@@ -124,7 +124,7 @@ class Trainer:
         self.num_parameters = sum(p.numel() for p in self.masters.values())
         self.steps, self.tokens, self.minutes, self.data_state = 0, settings.tokens_before, 0.0, {"seed": settings.seed}
         self.first_token, self.earlier, self.recipe = self.tokens, [], recipe
-        self.began = "random weights"
+        self.began, self.shape = "random weights", None
         if start and (start / STATE).exists():
             self._restore(start, resume is not None)
         elif start:
@@ -158,7 +158,7 @@ class Trainer:
             self.earlier = [{"recipe": f"unknown: {folder} does not say", "tokens": self.tokens}]
 
     def _go_on_from(self, counters: dict, folder: Path) -> None:
-        self.tokens, self.data_state = counters["tokens"], counters["data"]
+        self.tokens, self.data_state, self.shape = counters["tokens"], counters["data"], counters.get("shape")
         self.first_token = self.tokens
         self.earlier = counters.get("stages", [{"recipe": f"unknown: {folder} does not say", "tokens": self.tokens}])
 
@@ -178,8 +178,9 @@ class Trainer:
             raise NonFiniteError(f"NaN or infinity in the weights at step {self.steps}; {folder} is not overwritten")
         counters = {
             "steps": self.steps, "tokens": self.tokens, "first_token": self.first_token, "minutes": self.minutes,
-            "data": self.data_state, "loss_scale": self.engine.loss_scale, "stages": self.stages,
-            "settings": asdict(self.settings),
+            "data": self.data_state, "shape": self.shape, "loss_scale": self.engine.loss_scale, "stages": self.stages,
+            "settings": asdict(self.settings), "hardware": hardware(torch.device(self.settings.device)),
+            "command": command_line(),
         }  # fmt: skip
 
         def fill(aside: Path) -> None:
@@ -208,8 +209,11 @@ class Trainer:
         return sums
 
 
-def train(settings: Settings, build: Callable[[], Mixture], recipe: dict | None = None) -> dict:
-    """Run to the end of `settings`, from OUT/latest where the run was interrupted; the last row of the log.
+def train(
+    settings: Settings, build: Callable[[], Mixture] | None, recipe: dict | None = None, pack: Pack | None = None
+) -> dict:
+    """Run to the end of `settings`, from OUT/latest where the run was interrupted; the last row of the log. `pack`: that of the
+    settings, where it has been read.
 
     Under `torchrun` every process calls it: each trains on its part of every batch, the first one writes.
     Raises `NonFiniteError` where the loss is no number any more, `ValueError` for weights that it cannot start from. A
@@ -227,20 +231,24 @@ def train(settings: Settings, build: Callable[[], Mixture], recipe: dict | None 
         torch.set_num_threads(1)  # the workers are the parallelism
     trainer = Trainer(settings, resume, recipe)
     at_once = tokens_at_once(settings, trainer.config)
-    stream = open_stream(settings, build, recipe, at_once, trainer.data_state)
+    stream = open_stream(settings, build, recipe, at_once, trainer.data_state, pack)
     peak = peak_flops(device, trainer.dtype, settings.threads) * ranks.size()
     start = resume or settings.start_from or "random weights"
     if first:
         print(f"{trainer.num_parameters / 1e6:.1f}M parameters, {settings.positions} positions, {ranks.size()} x "
               f"{settings.device}, from {start}, step {trainer.steps}, {trainer.tokens / 1e6:.1f}M tokens; "
               f"{trainer.dtype} matrix products: {peak / 1e12:.2f} TFLOP/s", flush=True)  # fmt: skip
+    shape = {"at_once": at_once, "processes": ranks.size()}
+    if first and trainer.shape not in (None, shape):
+        print(f"the rest of this pool of tasks comes in other steps: {trainer.shape} before, {shape} now", flush=True)
+    trainer.shape = shape
     meter = Meter(trainer, peak, out / "log.jsonl")
-    if isinstance(trainer.engine, StackedEngine) and settings.compile and settings.pack:
+    if device.type == "cuda" and settings.compile and settings.pack:
         seconds = trainer.engine.warm_up(at_once)
         if first:
             print(f"layers compiled for {at_once} tokens in {seconds:.0f} s", flush=True)
     begin, last_save, decaying = None, time.monotonic(), False
-    for batches in grouped(stream, max(1, settings.batch_tokens // (at_once * ranks.size()))):
+    for batches in stream if settings.pack else grouped(stream, max(1, settings.batch_tokens // at_once)):
         if begin is None:  # reading the examples is not part of the run
             begin = time.monotonic() - 60 * trainer.minutes
             meter.start_anew()
@@ -276,29 +284,38 @@ def in_flat_buffers(settings: Settings) -> bool:
 
 
 def tokens_at_once(settings: Settings, config) -> int:
-    """Tokens of the batches that a step of this process is made of. On a card: `micro_tokens`, or the batch halved until what its
-    layers keep for the backward pass takes at most half of the memory."""
-    at_once = settings.batch_tokens // ranks.size()
+    """Tokens of the batches that a step of this process is made of. On a card: at most `micro_tokens`, or as many as take half of
+    the free memory for what the layers keep for the backward pass. Raises `ValueError` where processes do not share the batch."""
+    at_once, left = divmod(settings.batch_tokens, ranks.size())
+    if left:
+        raise ValueError(f"{ranks.size()} processes cannot share a batch of {settings.batch_tokens} tokens: give --batch-tokens")
     if settings.device == "cpu":
         return at_once
     if settings.micro_tokens:
-        return at_once // max(1, round(at_once / settings.micro_tokens))
+        return fitting_tokens(at_once, settings.micro_tokens, settings.max_len)
     kept = 2 * config.num_hidden_layers * (KEPT_OF_HIDDEN * config.hidden_size + KEPT_OF_INNER * config.intermediate_size)
-    room = torch.cuda.get_device_properties(settings.device).total_memory / 2
-    while at_once * kept > room and at_once % 2 == 0 and at_once // 2 >= settings.max_len:
-        at_once //= 2
-    return at_once
+    room = torch.cuda.mem_get_info(settings.device)[0] / 2
+    return fitting_tokens(at_once, int(room / kept), settings.max_len)
+
+
+def fitting_tokens(at_once: int, most: int, max_len: int) -> int:
+    """The largest whole part of `at_once` tokens that has at most `most`, is a multiple of `LENGTH_MULTIPLE` and holds a sequence
+    of `max_len`; the smallest that holds one where none is as small."""
+    parts = [at_once // n for n in range(1, at_once // max_len + 1) if at_once % (n * LENGTH_MULTIPLE) == 0]
+    return next((part for part in parts if part <= most), parts[-1] if parts else at_once)
 
 
 def open_stream(
-    settings: Settings, build: Callable[[], Mixture] | None, recipe: dict | None, at_once: int, state: dict
+    settings: Settings, build: Callable[[], Mixture] | None, recipe: dict | None, at_once: int, state: dict, pack: Pack | None
 ) -> BatchStream | PackStream:
     """The run's batches of `at_once` tokens from `state` on: out of its pack, as the recipe's "sampling" says, else out of the
     mixture's sources."""
     if settings.pack:
-        sampling = Sampling(**(recipe or {}).get("sampling", {}))
-        return PackStream(Pack.read(Path(settings.pack)), sampling, at_once, settings.max_len, torch.device(settings.device),
-                          fixed=in_flat_buffers(settings), part=ranks.rank(), parts=ranks.size(), **state)  # fmt: skip
+        return PackStream(
+            pack or Pack.read(Path(settings.pack)), Sampling(**(recipe or {}).get("sampling", {})), settings.batch_tokens,
+            settings.max_len, torch.device(settings.device), fixed=in_flat_buffers(settings), part=ranks.rank(),
+            parts=ranks.size(), at_once=at_once, **state,
+        )  # fmt: skip
     on_cpu = settings.device == "cpu"
     return BatchStream(build, Arc16(settings.positions), at_once, settings.max_len, loaders=settings.loaders,
                        rows_multiple=settings.threads if on_cpu else 1, **state)  # fmt: skip

@@ -81,10 +81,9 @@ def finetune(place: Place | None = None) -> None:
             elif (out / name).exists():
                 shutil.copy(out / name, place.working / name)
     weights = place.working / "weights"
-    if code == -signal.SIGKILL and (place.working / "stable").is_dir():
-        place.say(
-            "solution.finetune was killed, by its limit or for memory: --start-from stable/ goes on from its last checkpoint"
-        )
+    if code and (place.working / "stable").is_dir():
+        why = "was killed, by its limit or for memory" if code == -signal.SIGKILL else f"ended with exit code {code}"
+        place.say(f"solution.finetune {why}: --start-from stable/ goes on from its last checkpoint")
         return
     if code or not (weights / WEIGHTS_MARK).is_file():
         raise StartError(f"solution.finetune ended with exit code {code}")

@@ -55,7 +55,7 @@ class AdaptedModel:
         whole = embeddings or isinstance(self.lm.lm_head, LoraLayer)
         wanted = device.type == "cpu" or is_small(self.lm.config)
         self._lean = wanted and can_compute(self.lm.config) and not in_4_bits and not whole
-        self._initial = None
+        self._initial, self._twice = None, False
         self.initialise(seed=0)
 
     @torch.no_grad()
@@ -121,7 +121,7 @@ class AdaptedModel:
         `ids`, `positions`: int64 (batch, length), padded on the RIGHT. Dense Llamas on a CPU and small ones anywhere are computed
         by `lean.llama_logits` on weights with the adapter added, others by the model itself (`plain_logits`).
         """
-        if not self._lean:
+        if not self._lean or self._twice:
             return self.plain_logits(ids, positions, where)
         weights = dict(self.lm.named_parameters())
         merged = {name.replace(".base_layer", ""): weight for name, weight in weights.items() if "lora_" not in name}
@@ -156,7 +156,7 @@ class AdaptedModel:
         128,256 tokens would otherwise be 2 GB, three times over.
         """
         rows = max(1, LOGITS_AT_ONCE // self.lm.config.vocab_size)
-        if self._lean or len(targets) <= rows:
+        if (self._lean and not self._twice) or len(targets) <= rows:
             return F.cross_entropy(self.logits(ids, positions, where), targets)
         hidden = self._hidden(ids, positions)[where]
         parts = [
@@ -170,18 +170,21 @@ class AdaptedModel:
 
     @contextmanager
     def checkpointing(self, on: bool):
-        """Within it, training computes the activations of every layer twice instead of keeping them, if `on`."""
+        """Within it, training computes the activations of every layer twice instead of keeping them, if `on`: on a GPU then by
+        the Hugging Face model, whatever its size."""
         modules = [m for m in self.lm.modules() if hasattr(m, "gradient_checkpointing")]
         was = [m.gradient_checkpointing for m in modules]
-        if on and not self._lean:
+        self._twice = on and not (self._lean and self.device.type == "cpu")
+        if self._twice:
             if not hasattr(self.lm.model.layers[0], "_gradient_checkpointing_func"):
                 self.lm.gradient_checkpointing_enable({"use_reentrant": False})
             self.lm.train()  # layers check it; there is no dropout that it could wake
         for module in modules:
-            module.gradient_checkpointing = on and not self._lean
+            module.gradient_checkpointing = self._twice
         try:
             yield
         finally:
+            self._twice = False
             for module, before in zip(modules, was):
                 module.gradient_checkpointing = before
 

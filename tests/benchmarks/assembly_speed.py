@@ -29,7 +29,7 @@ BATCH_TOKENS, MAX_LEN, BATCHES = 122880, 4096, 20
 def encoded(stream: PackStream, starts: np.ndarray, number: int, rng: np.random.Generator) -> int:
     """Tokens of one batch of the stream's pool, made task by task."""
     pack, codec, prompts = stream.drawer.pack, Arc16("grid"), []
-    draws, _ = stream.cut(number)[0]
+    draws, _ = stream.cut(number)[0][0]
     for pairs, count in zip(draws.pairs, draws.counts):
         chosen = []
         for i in pairs[:count]:
@@ -58,7 +58,7 @@ def main():
     next(batches)
     for repeat in range(options.repeats):
         begin = time.perf_counter()
-        tokens = sum(next(batches).num_tokens for _ in range(BATCHES))
+        tokens = sum(next(batches)[0].num_tokens for _ in range(BATCHES))
         laid_out = tokens / (time.perf_counter() - begin)
         begin = time.perf_counter()
         one_by_one = encoded(stream, starts, repeat, rng) / (time.perf_counter() - begin)
