@@ -22,11 +22,30 @@ from solution.finetune.composer.program import (
     shortened,
     varied,
 )
-from solution.finetune.composer.scenes import SCENES, SUITED
+from solution.finetune.composer.scenes import Canvas, full_boxes, lines_and_dots, symmetric_picture, two_panels
+from solution.finetune.composer.suited import (
+    AFTER,
+    BEFORE,
+    DRAWING,
+    GROUPS,
+    GROWTH,
+    SCENES,
+    TAKE_COMPUTED,
+    WAY,
+    can_be,
+    drawn_colours,
+    growth,
+    is_chain,
+    is_single,
+    operations_in,
+    reads_well,
+    suitable_scenes,
+)
 from solution.finetune.generators.family import is_grid, pair_tokens
 
 NAMED = {o.name: o for o in OPERATIONS}
 KINDS = [kind for kinds in SCENES.values() for kind in kinds]
+CANVAS = Canvas(fixed=False, square=False, room=150)
 CELLS = [(r, c) for r in (-1, 0, 1) for c in (-1, 0, 1)]
 
 
@@ -92,7 +111,14 @@ def test_operations_have_names_and_meanings():
     for operation in OPERATIONS:
         assert operation.meaning.endswith(".") and "\n" not in operation.meaning
         assert operation.takes and operation.gives not in CONSTANTS.keys() - {Type.COLOUR}
-    assert SUITED.keys() <= NAMED.keys() and all(set(groups) <= SCENES.keys() for groups in SUITED.values())
+
+
+def test_tables_name_what_there_is():
+    assert GROUPS.keys() <= NAMED.keys() and all(groups <= SCENES.keys() for groups in GROUPS.values())
+    assert WAY.keys() == {o.name for o in OPERATIONS if o.gives is Type.GRID}
+    assert all(Type.GRID in NAMED[n].takes for n in AFTER) and all(names <= WAY.keys() for names in BEFORE.values())
+    assert all(NAMED[n].takes[-1] is Type.COLOUR for n in DRAWING) and GROWTH.keys() <= NAMED.keys()
+    assert all(n in NAMED for names in TAKE_COMPUTED.values() for n in names)
 
 
 def test_operations_are_pure_and_typed():
@@ -101,7 +127,7 @@ def test_operations_are_pure_and_typed():
     for operation in OPERATIONS:
         for _ in range(20):
             program = sample_program(rng, (1, 2, 3), operation)
-            for grid in (random_grid(rng), frozen(KINDS[rng.integers(len(KINDS))](rng, [1, 2, 3])(rng))):
+            for grid in (random_grid(rng), frozen(KINDS[rng.integers(len(KINDS))](rng, [1, 2, 3], CANVAS)(rng))):
                 result = evaluated(program, grid, seen)
                 assert same(program(grid), result) if result is not None else program(grid) is None
                 assert result is None or not np.shares_memory(result, grid) or not result.flags.writeable
@@ -236,6 +262,9 @@ PLAIN = ("12. .1. ..3", "1.2 ..3 .4.", "..1 12. 3..", "5.. 12. .4.")
 
 LARGEST = tree("cut_out", tree("choose", tree("objects", Input()), "largest"))
 
+FILLED = tree("turn", tree("fill_holes", Input(), 5), "flip_lr")
+OUTLINED = tree("turn", tree("outline", Input(), 5), "rot90")
+
 KEPT_OR_NOT = {
     "outputs_differ_from_inputs": (
         evidence(tree("turn", Input(), "rot90"), *PLAIN),
@@ -252,6 +281,14 @@ KEPT_OR_NOT = {
     "every_operation_acts": (
         evidence(tree("turn", tree("recolour_all", Input(), 5), "rot90"), *PLAIN),
         evidence(tree("recolour_all", tree("swap_colours", Input(), 1, 2), 5), *PLAIN[:3]),
+    ),
+    "steps_are_noticed": (
+        evidence(FILLED, "111.. 1.1.. 1.1.. 111..", "1111. 1..1. 1111.", "222. 2.2. 222."),
+        evidence(FILLED, "111.. 1.1.. 111..", "1111. 1..1. 1111.", "222. 2.2. 222."),
+    ),
+    "steps_repaint_little": (
+        evidence(OUTLINED, "..... ..... 1....", "....2 ..... .....", "..... ..... ....3"),
+        evidence(OUTLINED, "..... ..... 1....", "....2 ..... .....", "...3. .3... ....."),
     ),
     "constants_are_visible": (
         evidence(tree("roll", Input(), "right", 1), *PLAIN),
@@ -290,6 +327,102 @@ def test_a_rule_that_misses_one_pair_is_refused():
     level = ("12. 12.", ".3. .3. .31", "..4 5.4 ..4", "1.. 22.")  # three of them symmetric up and down, as rot180 sees them
     assert not composer.no_wrong_simple_rule(evidence(program, level[0], "1.2 1.2", level[2], level[3]))
     assert composer.no_wrong_simple_rule(evidence(program, level[0], level[1], *PLAIN[1:3]))
+
+
+@pytest.mark.parametrize("plain, kept", [(2, True), (3, False)])
+def test_a_rule_that_many_demonstrations_leave_open_is_refused(plain, kept):
+    """Of six pairs a rival may explain three: three demonstrations are then unlikely to be just those."""
+    rows = ["1.2 1.3", "..4 3.4", "1.. 2..", "12. 34.", ".3. .31"]  # turned left to right
+    level = ["12. 12.", "..4 ..4", "1.. 1..", "123 123"]  # symmetric up and down, as rot180 sees them
+    inputs = [*level[: plain + 1], *rows[: 5 - plain]]
+    assert composer.no_wrong_simple_rule(evidence(tree("turn", Input(), "flip_lr"), *inputs)) == kept
+
+
+def test_whole_grids_may_be_turned_and_scaled():
+    for program in (tree("turn", Input(), "rot180"), tree("scale", Input(), 2), tree("mirror_join", Input(), "right")):
+        assert composer.steps_repaint_little(evidence(program, *PLAIN))
+
+
+OBJECTS = tree("objects", Input())
+
+
+@pytest.mark.parametrize(
+    "program, good",
+    [
+        (tree("outline", tree("keep_colour", Input(), 1), 2), True),
+        (tree("outline", tree("grow", Input()), 2), False),  # draws over what was drawn
+        (tree("drop_colour", tree("extend", Input(), "up"), 2), False),  # removes what was drawn
+        (tree("turn", tree("mirror_join", Input(), "up"), "flip_lr"), False),  # the same as another chain
+        (tree("turn", tree("extend", Input(), "up"), "rot180"), False),  # the same as a line in the other direction
+        (tree("border", tree("crop", Input()), 3), True),
+        (tree("outline", Input(), tree("most_common", Input())), False),  # the new cells cannot be told from the old ones
+        (tree("border", Input(), tree("most_common", Input())), True),
+        (tree("tile", Input(), tree("number_of_colours", Input())), False),
+        (tree("diagonal", tree("size_of", tree("choose", OBJECTS, "largest")), 3), False),
+        (tree("recolour", tree("those", OBJECTS, "at_edge"), 3), True),
+    ],
+    ids=str,
+)
+def test_chains_that_can_be_read(program, good):
+    assert reads_well(program) == good and reads_well(tree("scale", program, 2)) in (False, good)
+
+
+def test_scenes_suit_what_looks_at_them():
+    assert suitable_scenes(tree("hollow", Input())) == [full_boxes]
+    assert suitable_scenes(tree("complete", Input(), "flip_lr")) == [symmetric_picture]
+    assert suitable_scenes(tree("mirror_join", tree("stack_halves", Input()), "up")) == [two_panels]
+    assert lines_and_dots in suitable_scenes(tree("recolour", tree("those", OBJECTS, "single_cell"), 3))
+    gravity = suitable_scenes(tree("gravity", tree("keep_colour", Input(), 1), "down"))  # moves what is left of the input
+    assert {k.__name__ for k in gravity} == {"dots", "loose_cells"}
+    assert suitable_scenes(tree("paint", Input(), tree("unlike_mirror", Input(), "flip_lr"), 3)) == [symmetric_picture]
+    assert suitable_scenes(tree("join", tree("drop_repeats", Input()), tree("complete", Input(), "flip_lr"), "up")) == []
+
+
+def test_forms_of_programs():
+    recolour, chosen = tree("recolour_all", Input(), 4), tree("choose", OBJECTS, "largest")
+    assert is_single(recolour) and is_single(tree("frame", OBJECTS, 3)) and not is_chain(recolour)
+    assert not is_single(tree("cut_out", chosen)) and not is_chain(tree("cut_out", chosen))
+    assert not is_single(tree("recolour_all", Input(), tree("most_common", Input())))
+    assert is_chain(tree("crop", tree("keep_colour", Input(), 1)))
+    assert drawn_colours(tree("outline", tree("keep_colour", Input(), 1), 2)) == {2}
+    assert drawn_colours(tree("replace_colour", tree("fill_holes", Input(), 4), 1, 5)) == {4, 5}
+    assert growth(recolour) == 1 and growth(tree("scale", tree("mirror_four", Input()), 2)) == 16
+
+
+def test_every_program_can_be_what_it_is():
+    rng = np.random.default_rng(3)
+    for _ in range(600):
+        around = OPERATIONS[rng.integers(len(OPERATIONS))]
+        program = sample_program(rng, (1, 2, 3), around)
+        assert not reads_well(program) or can_be(around, is_single(program), is_chain(program)), program
+
+
+def test_nearly_symmetric_grids_only():
+    near, far = grids("123321 456654 12332.", "123456 456123 12332.")
+    assert NAMED["unlike_mirror"](near, "flip_lr").sum() == 2 and NAMED["unlike_mirror"](far, "flip_lr") is None
+    assert NAMED["complete"](near, "flip_lr")[2, 5] == 1 and NAMED["complete"](far, "flip_lr") is None
+
+
+def test_crops_that_can_be_seen_only():
+    small, large = grids("... .12 ...", "... 312 1.2")
+    assert NAMED["crop"](small).tolist() == [[1, 2]] and NAMED["crop"](large).shape == (2, 3)
+    assert NAMED["crop"](grids("1... .... ...2 ....")[0]) is None and NAMED["crop"](grids("12 34")[0]) is None
+
+
+def test_canvas():
+    rng, fixed, square, seen = np.random.default_rng(4), 0, 0, set()
+    for _ in range(400):
+        canvas = Canvas.drawn(rng, 700)
+        size = canvas.sides(rng, 5, 20)
+        drawn = [size(rng) for _ in range(4)]
+        assert all(5 <= n <= 20 for pair in drawn for n in pair)
+        assert len(set(drawn)) == 1 or not canvas.fixed
+        assert all(h == w for h, w in drawn) or not canvas.square
+        fixed, square, seen = fixed + canvas.fixed, square + canvas.square, seen | {h for h, _ in drawn}
+    assert 170 <= fixed <= 230 and 190 <= square <= 250 and seen == {*range(5, 21)}
+    small = Canvas(False, False, 60).sides(rng, 3, 20)
+    assert all(h * (w + 1) <= 60 for h, w in (small(rng) for _ in range(50)))
+    assert Canvas(False, True, 6).sides(rng, 5, 20)(rng)[0] >= 5  # too little room: the least that a scene needs
 
 
 def test_colour_maps_are_refused_for_longer_programs():
@@ -351,6 +484,7 @@ def test_kept_tasks_obey_the_filters():
             assert is_grid(pair.input) and is_grid(pair.output) and not np.array_equal(pair.input, pair.output)
             assert len(np.unique(pair.output)) > 1 or pair.output.size <= 16
         assert sum(p.output.size <= 2 for p in pairs) <= 1
+        assert reads_well(program) and all(np.isin(p.input, [*drawn_colours(program)]).sum() == 0 for p in pairs)
         for part, wanted, path in places(program):
             if isinstance(part, Constant):
                 for other in CONSTANTS[part.type]:
@@ -383,8 +517,12 @@ def is_recolouring(pairs) -> bool:
 def test_variety():
     """Several hundred draws: many different programs, every operation, every kind of scene, every size."""
     tasks = [task for task in (compose(np.random.default_rng(seed), 4, 1000) for seed in range(450)) if task]
-    parts = [p for task in tasks for p in task.program.parts() if isinstance(p, Program)]
+    parts = [p for task in tasks for p in operations_in(task.program)]
     assert len(tasks) >= 440 and len({str(t.program) for t in tasks}) >= 300
     assert {p.operation.name for p in parts} == NAMED.keys()
     assert {t.scene for t in tasks} == {k.__name__ for k in KINDS}
     assert {t.program.size for t in tasks} == SIZES.keys()
+    assert sum(is_single(t.program) for t in tasks) <= 0.1 * len(tasks)
+    shapes = [[p.input.shape for p in t.pairs] for t in tasks]
+    assert 0.4 <= sum(len(set(s)) == 1 for s in shapes) / len(tasks) <= 0.62
+    assert 0.5 <= sum(all(h == w for h, w in s) for s in shapes) / len(tasks) <= 0.75

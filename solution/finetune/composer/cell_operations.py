@@ -137,10 +137,10 @@ def stack_halves(grid):
     return np.where(parts[0] != 0, *parts) if parts else None
 
 
-@operation(INPUT, MIRROR, gives=MASK, meaning="The cells that differ from their mirror images.")
+@operation(INPUT, MIRROR, gives=MASK, meaning="The cells that differ from their mirror images, at most a third of the grid.")
 def unlike_mirror(grid, mirror):
-    image = apply_symmetry(grid, SYMMETRIES.index(mirror))
-    return grid != image if grid.shape == image.shape else None
+    unlike = grid != apply_symmetry(grid, SYMMETRIES.index(mirror))
+    return unlike if 3 * np.count_nonzero(unlike) <= grid.size else None
 
 
 @operation(INPUT, gives=MASK, meaning="The cells of rows and columns without a coloured cell.")

@@ -99,9 +99,10 @@ def turn(grid, symmetry):
     return apply_symmetry(grid, SYMMETRIES.index(symmetry))
 
 
-@operation(GRID, gives=GRID, meaning="The smallest part of the grid that holds every coloured cell.")
+@operation(GRID, gives=GRID, meaning="The smallest part of the grid that holds every coloured cell, at most two thirds of it.")
 def crop(grid):
-    return scenes.crop(grid)
+    part = scenes.crop(grid)
+    return part if 3 * part.size <= 2 * grid.size else None
 
 
 @operation(GRID, DIRECTION, gives=GRID, meaning="The half on one side; the middle line of an odd number belongs to neither.")
@@ -179,10 +180,10 @@ def sort_rows(grid):
     return grid[np.argsort(counts, kind="stable")]
 
 
-@operation(GRID, MIRROR, gives=GRID, meaning="Empty cells are filled from the grid's mirror image.")
+@operation(GRID, MIRROR, gives=GRID, meaning="Empty cells are filled from the mirror image, which elsewhere is like the grid.")
 def complete(grid, mirror):
     image = apply_symmetry(grid, SYMMETRIES.index(mirror))
-    return np.where(grid != 0, grid, image) if grid.shape == image.shape else None
+    return None if ((grid != image) & (grid != 0) & (image != 0)).any() else np.maximum(grid, image)
 
 
 # Colours

@@ -186,16 +186,23 @@ def is_plain(program: Program, around: Operation) -> bool:
     return all(any(q.operation is around for q in p.parts() if isinstance(q, Program)) for p in inner if p.type is Type.COLOUR)
 
 
+@cache
+def sizes_around(around: Operation) -> tuple[list[int], np.ndarray]:
+    """The sizes that a program with the operation `around` can have, and their summed probabilities."""
+    sizes = [n for n in SIZES if around in heads(Type.GRID, n) or ways(Type.GRID, n, around)]
+    shares = np.cumsum([SIZES[n] for n in sizes])
+    return sizes, shares / shares[-1]
+
+
 def sample_program(rng: np.random.Generator, colours=CONSTANTS[Type.COLOUR], around: Operation | None = None) -> Program:
     """A random plain program from grid to grid, of a size after `SIZES`; its constant colours are among `colours`.
 
     It has the operation `around`; where that is not given, any operation is equally likely to be it.
     """
     around = around or OPERATIONS[rng.integers(len(OPERATIONS))]
-    sizes = [n for n in SIZES if around in heads(Type.GRID, n) or ways(Type.GRID, n, around)]
-    shares = np.array([SIZES[n] for n in sizes])
+    sizes, shares = sizes_around(around)
     while True:
-        size = int(rng.choice(sizes, p=shares / shares.sum()))
+        size = sizes[int(np.searchsorted(shares, rng.random(), "right"))]
         program = draw(rng, Type.GRID, size, colours, around)
         if is_plain(program, around):
             return program

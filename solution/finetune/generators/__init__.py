@@ -1,17 +1,21 @@
 """Generator families of our own, by topic (paper.md, feature 15): `FAMILIES` has them all. See `family`."""
 
 from . import (
+    assembly,
     borders,
     colours,
     containment,
     counting,
     filling,
     gravity,
+    hunting,
+    lattices,
     lines,
     masks,
     movement,
     paths,
     patterns,
+    rays,
     scaling,
     selection,
     sorting,
@@ -21,6 +25,6 @@ from . import (
 from .family import families_of
 
 FAMILIES = families_of(
-    borders, colours, containment, counting, filling, gravity, lines, masks, movement, paths, patterns, scaling, selection,
-    sorting, symmetry, tiling,
+    assembly, borders, colours, containment, counting, filling, gravity, hunting, lattices, lines, masks, movement, paths,
+    patterns, rays, scaling, selection, sorting, symmetry, tiling,
 )  # fmt: skip

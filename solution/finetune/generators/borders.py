@@ -10,6 +10,8 @@ from .scenes import (
     blank,
     blob,
     box_outline,
+    canvas,
+    colours_in,
     crop,
     draw,
     noise,
@@ -59,7 +61,7 @@ def frame_in_frequent_colour(rng):
     thick, density = thick if around else 1, rng.uniform(0.4, 1.0)
 
     def scene(rng):
-        return noise(rng, *sides(rng, 3, 6 if around else 8), rng.choice(colours, 3), density)
+        return noise(rng, *canvas(rng, 3, 6 if around else 8), rng.choice(colours, 3), density)
 
     def rule(grid):
         ranked = by_frequency(grid)
@@ -80,7 +82,7 @@ def outline_every_object(rng):
     spared = colours[0] if len(colours) == 3 and rng.random() < 0.5 else None
 
     def scene(rng):
-        grid = blank(*sides(rng, 5, 10))
+        grid = blank(*canvas(rng, 5, 10))
         for _ in range(rng.integers(1, 4)):
             place(rng, grid, painted(blob(rng, int(rng.integers(1, 6)), 3, 3), one_of(rng, colours)), gap=2)
         return grid
@@ -92,7 +94,7 @@ def outline_every_object(rng):
                 output[ndimage.binary_dilation(thing.mask(grid), reach) & (grid == 0)] = ink[thing.colour]
         return output
 
-    return scene, rule
+    return scene, rule, colours_in
 
 
 CHOICES = {
@@ -110,7 +112,7 @@ def frame_around_the_chosen(rng):
     measure, cut_out = CHOICES[one_of(rng, tuple(CHOICES))], rng.random() < 0.3
 
     def scene(rng):
-        grid = blank(*sides(rng, 6, 11))
+        grid = blank(*canvas(rng, 6, 11))
         for _ in range(rng.integers(2, 5)):
             place(rng, grid, painted(blob(rng, int(rng.integers(2, 8)), 4, 4), one_of(rng, colours)), gap=2, margin=1)
         return grid
@@ -129,19 +131,21 @@ def frame_around_the_chosen(rng):
     return scene, rule
 
 
-@family("Concentric square rings in the colours of the list, in its order from outside to inside or back.")
+@family("Concentric square rings in the listed colours, from top to bottom or left to right: from outside to inside, or back.")
 def rings_from_list(rng):
     outside_first, centre = rng.random() < 0.5, int(rng.integers(1, 3))
-    layout, thick_first = one_of(rng, ("row", "column", "scattered")), rng.random() < 0.25
+    layout, thick_first = one_of(rng, ("row", "column", "scattered", "scattered")), rng.random() < 0.25
 
     def scene(rng):
-        count = int(rng.integers(2, 6))
-        listed = pick_colours(rng, count)
-        if layout == "scattered":  # one colour in each row of a blank grid
-            grid = blank(count, int(rng.integers(3, 7)))
-            grid[np.arange(count), rng.integers(0, grid.shape[1], count)] = listed
-            return grid
-        return np.array([listed] if layout == "row" else [[c] for c in listed], np.uint8)
+        grid = blank(*canvas(rng, 4, 9))
+        listed = pick_colours(rng, int(rng.integers(2, min(6, *grid.shape))))
+        if layout == "scattered":  # never two colours in one row
+            rows = rng.permutation(len(grid))[: len(listed)]
+            grid[rows, rng.integers(0, grid.shape[1], len(listed))] = listed
+        else:
+            strip = np.array([listed], np.uint8)
+            place(rng, grid, strip if layout == "row" else strip.T)
+        return grid
 
     def rule(grid):
         listed = grid[grid != 0]
@@ -185,7 +189,7 @@ def inside_of_the_frame(rng):
     litter, keep_frame = rng.uniform(0, 0.3), rng.random() < 0.2
 
     def scene(rng):
-        grid, frames = blank(*sides(rng, 8, 11)), np.zeros((30, 30), bool)
+        grid, frames = blank(*canvas(rng, 8, 11)), np.zeros((30, 30), bool)
         for colour in (wanted, decoy):
             spot = place(rng, grid, blank(*sides(rng, 3, 6), colour), gap=0)
             if spot is None:
@@ -210,10 +214,10 @@ def inside_of_the_frame(rng):
 @family("The border of every rectangle and its inside exchange their colours.")
 def border_and_inside_exchange(rng):
     colours, thick = pick_colours(rng, int(rng.integers(2, 6))), one_of(rng, (1, 1, 2))
-    whole_grid = rng.random() < 0.25
+    whole_grid = rng.random() < 0.12
 
     def scene(rng):
-        grid = blank(*sides(rng, 2 * thick + 1, 9)) if whole_grid else blank(*sides(rng, 6, 11))
+        grid = blank(*canvas(rng, 2 * thick + 1, 9)) if whole_grid else blank(*canvas(rng, 6, 11))
         for _ in range(1 if whole_grid else rng.integers(1, 4)):
             height, width = grid.shape if whole_grid else sides(rng, 2 * thick + 1, 6)
             border, inside = rng.choice(colours, 2, replace=False)
@@ -231,24 +235,35 @@ def border_and_inside_exchange(rng):
     return scene, rule
 
 
-@family("The colours of the concentric rings move one ring inwards or outwards (around), or reverse their order.")
+@family("The colours of all concentric rings move one ring inwards or outwards (around), or reverse their order.")
 def ring_colours_move(rng):
     move = one_of(rng, (lambda c: np.roll(c, 1), lambda c: np.roll(c, -1), lambda c: c[::-1]))
-    colours, most = pick_colours(rng, int(rng.integers(4, 8))), int(rng.integers(2, 5))
+    colours, most = pick_colours(rng, int(rng.integers(4, 8))), int(rng.integers(3, 5))
 
     def scene(rng):
-        rings = int(rng.integers(2, most + 1))
-        height, width = (2 * rings - int(v) for v in rng.integers(0, 2, 2))
-        height += 2 * int(rng.integers(0, 2)) if width // 2 < rings or height > width else 0
-        level = depth(height, width)
-        return rng.permutation(colours).astype(np.uint8)[level]
+        grid = blank(*canvas(rng, 7, 11))
+        for _ in range(rng.integers(1, 4)):
+            rings = int(rng.integers(2, most + 1))
+            height = 2 * rings - int(rng.integers(2))
+            width = height + int(rng.integers(3))
+            sprite = rng.permutation(colours).astype(np.uint8)[depth(height, width)]
+            place(rng, grid, sprite.T if rng.random() < 0.5 else sprite)
+        return grid
+
+    def levels(thing):
+        return depth(thing.height, thing.width)
 
     def rule(grid):
-        level = depth(*grid.shape)
-        inwards = np.array([grid[k, k] for k in range(int(level.max()) + 1)])
-        return move(inwards)[level] if len(inwards) > 1 and np.array_equal(grid, inwards[level]) else None
+        output, found = grid.copy(), objects(grid, by_colour=False)
+        for thing in found:
+            inwards = np.array([thing.colours[k, k] for k in range(int(levels(thing).max()) + 1)])
+            draw(output, move(inwards)[levels(thing)], thing.row, thing.column)
+        return output if found else None
 
-    return scene, rule
+    def branches(grid):
+        return {min(int(levels(thing).max()), 2) for thing in objects(grid, by_colour=False)}
+
+    return scene, rule, branches
 
 
 @family("Some corners of every rectangle are marked: the corner cells themselves, or the cells diagonally outside.")
@@ -258,7 +273,7 @@ def mark_corners_of_rectangles(rng):
     corners = one_of(rng, ((0, 1, 2, 3), (0, 1, 2, 3), (0, 1), (0, 3), (2,), (0, 1, 2)))
 
     def scene(rng):
-        grid = blank(*sides(rng, 6, 10))
+        grid = blank(*canvas(rng, 6, 10))
         for _ in range(rng.integers(1, 4)):
             box = np.ones(sides(rng, 2, 5), bool)
             place(
@@ -289,7 +304,7 @@ def mend_broken_frames(rng):
     ink = ink if counted or rng.random() < 0.6 else None
 
     def scene(rng):
-        grid = blank(*sides(rng, 5, 10))
+        grid = blank(*canvas(rng, 5, 10))
         for colour in rng.permutation(colours)[: int(rng.integers(1, 4))]:
             frame = boxed(*sides(rng, 3, 6), int(colour))
             border = np.argwhere(frame)
@@ -320,7 +335,7 @@ def frame_as_thick_as_count(rng):
     outermost = pick_colour(rng, (0, ink)) if rng.random() < 0.25 else None  # one more frame around it
 
     def scene(rng):
-        grid = noise(rng, *sides(rng, 2, 5), colours, 0.5)
+        grid = noise(rng, *canvas(rng, 2, 5), colours, 0.5)
         scatter(rng, grid, int(rng.integers(1, 4)), [counted])
         return grid
 
@@ -340,7 +355,7 @@ def sides_in_colours_of_edge_cells(rng):
     corner, filled = one_of(rng, (0, corner)), rng.random() < 0.5
 
     def scene(rng):
-        height, width = sides(rng, 4, 9)
+        height, width = canvas(rng, 4, 9)
         grid = np.pad(noise(rng, height - 2, width - 2, colours, 0.3) if filled else blank(height - 2, width - 2), 1)
         for edge in (grid[0], grid[-1], grid[:, 0], grid[:, -1]):
             edge[rng.integers(1, len(edge) - 1)] = one_of(rng, colours)
@@ -363,7 +378,7 @@ def rim_of_objects(rng):
     core = rng.random() < 0.25  # the core is treated instead
 
     def scene(rng):
-        grid = blank(*sides(rng, 6, 10))
+        grid = blank(*canvas(rng, 6, 10))
         for _ in range(rng.integers(1, 3)):
             shape = ndimage.binary_dilation(np.pad(blob(rng, int(rng.integers(1, 7)), 3, 3), 1), one_of(rng, (FOUR, EIGHT)))
             place(rng, grid, painted(shape, one_of(rng, colours)), margin=1)
@@ -388,7 +403,7 @@ def take_off_frames(rng):
     put_back = pick_colour(rng) if rng.random() < 0.3 else None  # blanked (in a colour) and not cut off
 
     def scene(rng):
-        picture = noise(rng, *sides(rng, 2, 5), colours, rng.uniform(0.5, 1.0))
+        picture = noise(rng, *canvas(rng, 2, 5), colours, rng.uniform(0.5, 1.0))
         for colour in rng.permutation(colours)[: int(rng.integers(1, most + 1))]:
             picture = np.pad(picture, 1, constant_values=colour)
         return picture

@@ -4,7 +4,22 @@ import numpy as np
 from scipy import ndimage
 
 from .family import family
-from .scenes import EIGHT, FOUR, blank, blob, draw, noise, objects, painted, pick_colour, pick_colours, place, scatter, sides
+from .scenes import (
+    EIGHT,
+    FOUR,
+    blank,
+    blob,
+    canvas,
+    draw,
+    noise,
+    objects,
+    painted,
+    pick_colour,
+    pick_colours,
+    place,
+    scatter,
+    sides,
+)
 
 
 def some_blobs(rng: np.random.Generator, grid: np.ndarray, count: int, colours, cells: int = 6) -> None:
@@ -29,7 +44,7 @@ def legend_maps_colours(rng):
         count = int(rng.integers(1, 4))
         colours = pick_colours(rng, 2 * count + 1, (0, line))
         before, after, other = colours[:count], colours[count:-1], colours[-1]
-        height, width = sides(rng, 3, 6)
+        height, width = canvas(rng, 3, 6)
         picture = noise(rng, height, width, before + [other] + (after if both_ways else []), density)
         grid = blank(height, width + 3, line)
         grid[:, :2], grid[:, 3:] = 0, picture
@@ -57,8 +72,8 @@ def fixed_partners(rng):
 
     def scene(rng):
         if form != "blobs":
-            return noise(rng, *sides(rng, 3, 7), before + others, 1 if form == "full" else 0.6)
-        grid = blank(*sides(rng, 6, 9))
+            return noise(rng, *canvas(rng, 3, 7), before + others, 1 if form == "full" else 0.6)
+        grid = blank(*canvas(rng, 6, 9))
         for colour in rng.permutation(before + others):
             some_blobs(rng, grid, 1, [colour], 5)
         return grid
@@ -76,7 +91,7 @@ def filled_between_alike(rng):
     paint = None if len(colours) > 1 and rng.random() < 0.5 else pick_colour(rng, (0, *colours))  # None: the same colour
 
     def scene(rng):
-        return noise(rng, *sides(rng, 4, 8), colours, rng.uniform(0.3, 0.5))
+        return noise(rng, *canvas(rng, 4, 8), colours, rng.uniform(0.3, 0.5))
 
     def rule(grid):
         filled = np.zeros_like(grid)
@@ -100,8 +115,8 @@ def parity_of_place(rng):
 
     def scene(rng):
         if full:
-            return blank(*sides(rng, 3, 8), rng.choice(colours))
-        grid = blank(*sides(rng, 5, 9))
+            return blank(*canvas(rng, 3, 8), rng.choice(colours))
+        grid = blank(*canvas(rng, 5, 9))
         for _ in range(rng.integers(1, 4)):
             place(rng, grid, painted(blob(rng, rng.integers(4, 16), 5, 5), rng.choice(colours)))
         return grid
@@ -121,7 +136,7 @@ def touched_objects_change(rng):
     marker_stays = paint not in (0, marker) and rng.random() < 0.5 or paint == marker
 
     def scene(rng):
-        grid = blank(*sides(rng, 6, 10))
+        grid = blank(*canvas(rng, 6, 10))
         for touched in [True, False, *(rng.random(2) < 0.5)]:
             sprite = np.pad(painted(blob(rng, rng.integers(3, 7), 3, 3), rng.choice(bodies)), 1)
             beside = np.argwhere(ndimage.binary_dilation(sprite, FOUR) & (sprite == 0))
@@ -148,7 +163,7 @@ def proportions_decide_colour(rng):
     solid = rng.random() < 0.4
 
     def scene(rng):
-        grid = blank(*sides(rng, 7, 10))
+        grid = blank(*canvas(rng, 7, 10))
         for _ in range(6):
             shape = np.ones(sides(rng, 1, 4), bool) if solid else blob(rng, rng.integers(2, 8), 3, 4)
             shape = shape.T if rng.random() < 0.5 else shape
@@ -166,30 +181,6 @@ def proportions_decide_colour(rng):
     return scene, rule
 
 
-@family("One part of every solid rectangle changes colour: its corners, its sides, its border or its inside.")
-def part_of_rectangles(rng):
-    bodies = pick_colours(rng, int(rng.integers(1, 4)))
-    part, paint = rng.choice(["corners", "sides", "border", "inside"]), pick_colour(rng, bodies)
-    paint = paint or pick_colour(rng, (0, *bodies)) if part == "border" else paint
-
-    def scene(rng):
-        grid = blank(*sides(rng, 6, 10))
-        for _ in range(rng.integers(1, 4)):
-            place(rng, grid, blank(*sides(rng, 3, 6), rng.choice(bodies)))
-        return grid
-
-    def rule(grid):
-        output = grid.copy()
-        for thing in objects(grid):
-            row, column = np.indices(thing.cells.shape)
-            edges = ((row == 0) | (row == thing.height - 1)).astype(int) + ((column == 0) | (column == thing.width - 1))
-            box = output[thing.row : thing.row + thing.height, thing.column : thing.column + thing.width]
-            box[{"corners": edges == 2, "sides": edges == 1, "border": edges > 0, "inside": edges == 0}[part]] = paint
-        return output
-
-    return scene, rule
-
-
 @family("The rarest (or the most common) colour gives way: to a fixed colour, to nothing, or to the colour at the other end.")
 def extreme_colour_replaced(rng):
     rarest, by_other = rng.random() < 0.6, rng.random() < 0.3
@@ -197,7 +188,7 @@ def extreme_colour_replaced(rng):
     full, count = rng.random() < 0.5, int(rng.integers(3, 5))
 
     def scene(rng):
-        grid = blank(*sides(rng, 4, 7))
+        grid = blank(*canvas(rng, 4, 7))
         weights = rng.dirichlet(np.full(count, 3))
         colours = np.array(pick_colours(rng, count, (0, paint)), np.uint8)
         return np.where(full | (rng.random(grid.shape) < 0.6), rng.choice(colours, grid.shape, p=weights), grid)
@@ -206,7 +197,7 @@ def extreme_colour_replaced(rng):
         colours, numbers = np.unique(grid[grid != 0], return_counts=True)
         order = np.argsort(numbers if rarest else -numbers)
         ranked = numbers[order]
-        if len(colours) < 3 or abs(int(ranked[0]) - int(ranked[1])) < 2 or ranked[-1] == ranked[-2]:
+        if len(colours) < 3 or 2 * max(ranked[:2]) < 3 * min(ranked[:2]) or ranked[-1] == ranked[-2]:
             return None
         return recoloured(grid, [colours[order[0]]], [colours[order[-1]] if by_other else paint])
 
@@ -221,7 +212,7 @@ def rings_round_seeds(rng):
     reach, most_seeds = int(rng.choice([2, 3, 30])), int(rng.integers(1, 3))
 
     def scene(rng):
-        grid = blank(*sides(rng, 5, 9))
+        grid = blank(*canvas(rng, 5, 9))
         for _ in range(rng.integers(1, most_seeds + 1)):
             place(rng, grid, blank(1, 1, seed), gap=2)
         return grid
@@ -242,7 +233,7 @@ def headers_colour_rows(rng):
     lined, every = rng.random() < 0.4, rng.choice([0.6, 1.0])
 
     def scene(rng):
-        height, width = sides(rng, 3, 8)
+        height, width = canvas(rng, 3, 8)
         grid = blank(height, width + 1)
         some_blobs(rng, grid[:, 1:], 4, [body], 9) if rng.random() < 0.5 else scatter(rng, grid[:, 1:], height * 2, [body])
         headers = np.where(rng.random(height) < every, rng.choice(pick_colours(rng, 4, (0, body, line)), height), 0)
@@ -267,7 +258,7 @@ def headers_agree(rng):
     headers_stay, gaps = rng.random() < 0.6, 0.25 * (rng.random() < 0.3)
 
     def scene(rng):
-        grid = blank(*sides(rng, 4, 8))
+        grid = blank(*canvas(rng, 4, 8))
         for header in (grid[0, 1:], grid[1:, 0]):
             header[:] = np.where(rng.random(len(header)) < gaps, 0, rng.choice(palette, len(header)))
         return grid
@@ -288,7 +279,7 @@ def loners_change(rng):
     paint = 0 if rng.random() < 0.5 else pick_colour(rng, (0, *colours))
 
     def scene(rng):
-        grid = blank(*sides(rng, 5, 9))
+        grid = blank(*canvas(rng, 5, 9))
         for _ in range(rng.integers(1, 5)):
             place(rng, grid, painted(blob(rng, rng.integers(2, 8), 4, 4), rng.choice(colours)), gap=0)
         scatter(rng, grid, int(rng.integers(2, 6)), colours)
@@ -312,7 +303,7 @@ def odd_cell_sets_colour(rng):
     odd_colours = pick_colours(rng, int(rng.integers(1, 4)), (0, *bodies))
 
     def scene(rng):
-        grid = blank(*sides(rng, 6, 10))
+        grid = blank(*canvas(rng, 6, 10))
         for odd in [True, rng.random() < 0.7, rng.random() < 0.5, False][: rng.integers(2, 5)]:
             sprite = painted(blob(rng, rng.integers(4, 9), 4, 4), rng.choice(bodies))
             if odd:
@@ -338,7 +329,7 @@ def cycle_in_the_grid(rng):
 
     def scene(rng):
         cycle = pick_colours(rng, length + 1)
-        height, width = int(rng.integers(3, 7)), int(rng.integers(length, 8))
+        height, width = canvas(rng, 3, 6, (length, 7))
         grid = noise(rng, height + 2, width, cycle[: length + (rng.random() < 0.5)], density)
         grid[-2:] = 0
         grid[-1, :length] = cycle[:length]
@@ -369,7 +360,7 @@ def nearest_dot_colours(rng):
         return objects(np.where(grid == body, grid, np.uint8(0))), np.argwhere((grid != 0) & (grid != body))
 
     def scene(rng):
-        grid = blank(*sides(rng, 6, 10))
+        grid = blank(*canvas(rng, 6, 10))
         some_blobs(rng, grid, int(rng.integers(2, 5)), [body])
         for colour in rng.permutation(palette)[: rng.integers(2, 4)]:
             place(rng, grid, blank(1, 1, colour))
@@ -397,7 +388,7 @@ def sides_of_a_line(rng):
     dotted, line_stays = rng.random() < 0.4, rng.random() < 0.7
 
     def scene(rng):
-        grid = blank(*sides(rng, 5, 9))
+        grid = blank(*canvas(rng, 5, 9))
         column = int(rng.integers(2, grid.shape[1] - 2))
         for part in (grid[:, :column], grid[:, column + 1 :]):
             scatter(rng, part, int(rng.integers(2, 6)), [body]) if dotted else some_blobs(rng, part, 3, [body])
@@ -420,7 +411,7 @@ def edge_objects_change(rng):
     at_edge, corner = rng.random() < 0.6, rng.random() < 0.2  # corner: only those that fill a corner of the grid
 
     def scene(rng):
-        grid = blank(*sides(rng, 6, 9))
+        grid = blank(*canvas(rng, 6, 9))
         if corner:
             shape = blob(rng, 4, 3, 3)
             row, column = (int(rng.choice([0, room])) for room in np.subtract(grid.shape, shape.shape))

@@ -9,6 +9,8 @@ from .scenes import (
     blank,
     blob,
     box_outline,
+    canvas,
+    colours_in,
     crop,
     noise,
     objects,
@@ -54,7 +56,7 @@ def frame_takes_content_colour(rng):
     kind, empties = str(rng.choice(["stay", "vanish", "fill"])), rng.random() < 0.5
 
     def scene(rng):
-        grid = blank(*sides(rng, 5, 10))
+        grid = blank(*canvas(rng, 5, 10))
         for _ in range(rng.integers(1, 5)):
             count = 0 if empties and rng.random() < 0.3 else rng.integers(1, 3)
             place(rng, grid, framed(dotted(rng, *sides(rng, 1, 3), count, [rng.choice(colours)]), frame))
@@ -84,7 +86,7 @@ def dots_inside_and_outside(rng):
     rectangular, gap_chance, density = rng.random() < 0.5, rng.choice([0, 0.3]), rng.uniform(0.1, 0.35)
 
     def scene(rng):
-        grid = blank(*sides(rng, 5, 10))
+        grid = blank(*canvas(rng, 5, 10))
         for _ in range(rng.integers(1, 4)):
             place(rng, grid, painted(wall_around(rng, rectangular, gap_chance), wall))
         dots = (grid == 0) & (rng.random(grid.shape) < density)
@@ -112,7 +114,7 @@ def frames_around_mark(rng):
         return sprite
 
     def scene(rng):
-        grid = blank(*sides(rng, 7, 10))
+        grid = blank(*canvas(rng, 7, 10))
         if place(rng, grid, nest(rng, mark, rng.integers(1, 5))) is None:
             return None
         for _ in range(rng.integers(0, 4)):
@@ -134,7 +136,7 @@ def frames_exchange_contents(rng):
     density = rng.uniform(0.4, 0.8)
 
     def scene(rng):
-        grid, shape = blank(*sides(rng, 6, 11)), sides(rng, 1, 3)
+        grid, shape = blank(*canvas(rng, 6, 11)), sides(rng, 1, 3)
         for colour in [frame, frame, *others]:
             place(rng, grid, framed(noise(rng, *shape, colours[2:] or colours, density), colour))
         return grid
@@ -157,7 +159,7 @@ def cut_out_frame(rng):
     with_frame, density = rng.random() < 0.4, rng.uniform(0.3, 0.7)
 
     def scene(rng):
-        grid = blank(*sides(rng, 6, 11))
+        grid = blank(*canvas(rng, 6, 11))
         for number in range(rng.integers(2, 5)):
             content = noise(rng, *sides(rng, 1, 3), others[2:], density)
             if number == 0:
@@ -179,7 +181,7 @@ def larger_part_takes_over(rng):
     takes, singles = rng.random() < 0.6, rng.uniform(0.2, 0.5)
 
     def scene(rng):
-        grid = blank(*sides(rng, 5, 10))
+        grid = blank(*canvas(rng, 5, 10))
         for _ in range(rng.integers(2, 6)):
             first, second = rng.choice(colours, 2, replace=False)
             sprite = painted(blob(rng, rng.integers(3, 9), 3, 4), first)
@@ -199,7 +201,7 @@ def larger_part_takes_over(rng):
             box(changed, thing)[lost] = thing.colour if takes else 0
         return changed
 
-    return scene, rule
+    return scene, rule, lambda grid: {len(np.unique(o.colours[o.cells])) for o in objects(grid, by_colour=False)}
 
 
 @family("The frame with the most dots (or the fewest) is chosen: it is cut out, recoloured, or filled.")
@@ -208,7 +210,7 @@ def frame_with_most_dots(rng):
     most, kind = rng.random() < 0.65, str(rng.choice(["cut", "recolour", "fill"]))
 
     def scene(rng):
-        grid = blank(*sides(rng, 7, 11))
+        grid = blank(*canvas(rng, 7, 11))
         for _ in range(rng.integers(2, 5)):
             height, width = sides(rng, 1, 3)
             place(rng, grid, framed(dotted(rng, height, width, rng.integers(1, height * width + 1), [dot]), frame))
@@ -235,7 +237,7 @@ def fill_empty_frames(rng):
     mirrored = rng.random() < 0.2
 
     def scene(rng):
-        grid = blank(*sides(rng, 7, 11))
+        grid = blank(*canvas(rng, 7, 11))
         height, width = sides(rng, 2, 3)
         place(rng, grid, framed(noise(rng, height, width, colours, 0.6), frame))
         for _ in range(rng.integers(1, 4)):
@@ -264,7 +266,7 @@ def keep_frames_holding(rng):
     stay, frame_colours = rng.random() < 0.7, colours[:2] if rng.random() < 0.5 else colours[:1]
 
     def scene(rng):
-        grid = blank(*sides(rng, 7, 10))
+        grid = blank(*canvas(rng, 7, 10))
         for _ in range(rng.integers(2, 6)):
             content = dotted(rng, *sides(rng, 1, 3), rng.integers(0, 3), [wanted, wanted, *colours[2:]])
             place(rng, grid, framed(content, rng.choice(frame_colours)))
@@ -290,7 +292,7 @@ def bars_of_contents(rng):
     in_frame_colour, upright, others = rng.random() < 0.5, rng.random() < 0.5, rng.random() < 0.5
 
     def scene(rng):
-        grid, palette = blank(*sides(rng, 6, 10)), [dot, dot, other] if others else [dot]
+        grid, palette = blank(*canvas(rng, 6, 10)), [dot, dot, other] if others else [dot]
         for colour in rng.choice(frame_colours, rng.integers(2, 5)):
             place(rng, grid, framed(dotted(rng, *sides(rng, 1, 3), rng.integers(0, 6), palette), colour))
         outside = np.where(enclosed(~np.isin(grid, frame_colours)), 10, grid).astype(np.uint8)  # 10: no dot is added there
@@ -317,7 +319,7 @@ def colour_by_depth(rng):
     by_depth[2] = by_depth[0] if rng.random() < 0.3 else by_depth[2]
 
     def scene(rng):
-        grid, room, dot = blank(*sides(rng, 7, 10)), blank(*sides(rng, 5, 8)), np.full((1, 1), plain, np.uint8)
+        grid, room, dot = blank(*canvas(rng, 7, 10)), blank(*sides(rng, 5, 8)), np.full((1, 1), plain, np.uint8)
         for number in range(rng.integers(1, 5)):
             middle = framed(blank(*np.minimum(sides(rng, 1, 4), np.array(room.shape) - 4)), plain)
             place(rng, middle, dot)  # needs three free cells a side
@@ -337,7 +339,7 @@ def colour_by_depth(rng):
             changed[thing.mask(grid)] = by_depth[depth]
         return changed
 
-    return scene, rule
+    return scene, rule, lambda grid: colours_in(rule(grid))
 
 
 @family("A dot in a frame with a gap leaves straight through the gap to the edge; a dot that is not in line with it stays.")
@@ -346,7 +348,7 @@ def leave_through_gap(rng):
     trail, others = int(rng.choice([0, dot, other])), rng.random() < 0.7
 
     def scene(rng):
-        grid = blank(*sides(rng, 6, 10))
+        grid = blank(*canvas(rng, 6, 10))
         for _ in range(rng.integers(1, 4)):
             height, width = sides(rng, 1, 3)
             sprite = np.rot90(framed(blank(height, width), frame), turns := int(rng.integers(4))).copy()
@@ -385,7 +387,7 @@ def content_takes_frame_colour(rng):
     frame_stays, outside_stays, density = rng.random() < 0.6, rng.random() < 0.5, rng.uniform(0.3, 0.8)
 
     def scene(rng):
-        grid = blank(*sides(rng, 5, 10))
+        grid = blank(*canvas(rng, 5, 10))
         for _ in range(rng.integers(1, 5)):
             place(rng, grid, framed(noise(rng, *sides(rng, 1, 4), [neutral], density), rng.choice(colours)))
         for _ in range(rng.integers(0, 5)):
@@ -411,7 +413,7 @@ def frames_close_in(rng):
     empties, empties_stay = rng.uniform(0, 0.3), rng.random() < 0.5
 
     def scene(rng):
-        grid = blank(*sides(rng, 6, 10))
+        grid = blank(*canvas(rng, 6, 10))
         for _ in range(rng.integers(1, 4)):
             room = blank(*sides(rng, 2, 6))
             if rng.random() >= empties:
@@ -433,7 +435,7 @@ def frames_close_in(rng):
                 changed[top : top + len(held) + 2, left : left + held.shape[1] + 2] = framed(held, frame)
         return changed
 
-    return scene, rule
+    return scene, rule, lambda grid: {bool(inside(grid, thing).any()) for thing in frames(grid)}
 
 
 @family("A table of frames shrinks to one cell for each: the colour of the dots it holds, or its own colour where it holds any.")
@@ -473,7 +475,7 @@ def compare_two_frames(rng):
     kind, density = str(rng.choice(["both", "joined"])), rng.uniform(0.4, 0.8)
 
     def scene(rng):
-        grid, shape = blank(*sides(rng, 8, 11)), sides(rng, 2, 4)
+        grid, shape = blank(*canvas(rng, 8, 11)), sides(rng, 2, 4)
         contents = [noise(rng, *shape, colours, density) for _ in range(2)]
         for colour, content in zip((first, second), contents):
             if place(rng, grid, framed(content, colour)) is None:
@@ -501,7 +503,7 @@ def frame_is_a_lens(rng):
     recoloured[colours] = np.roll(colours, 1)
 
     def scene(rng):
-        grid = noise(rng, *sides(rng, 5, 9), colours, density)
+        grid = noise(rng, *canvas(rng, 5, 9), colours, density)
         height, width = rng.integers(4, len(grid) + 1), rng.integers(4, grid.shape[1] + 1)
         row, column = rng.integers(0, len(grid) - height + 1), rng.integers(0, grid.shape[1] - width + 1)
         grid[row : row + height, column : column + width][box_outline(height, width)] = frame

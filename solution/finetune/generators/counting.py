@@ -11,6 +11,8 @@ from .scenes import (
     blank,
     blob,
     box_outline,
+    canvas,
+    colours_in,
     crop,
     noise,
     objects,
@@ -79,7 +81,7 @@ def rows_become_bars(rng):
     tip = bar if rng.random() < 0.6 else pick_colour(rng, (0, bar))
 
     def scene(rng):
-        height, width = sides(rng, 3, 8)
+        height, width = canvas(rng, 3, 8)
         others_there = noise(rng, height, width, others, rng.uniform(0, 0.5))
         return np.where(rng.random((height, width)) < 0.4, np.uint8(counted), others_there)
 
@@ -99,7 +101,7 @@ def one_form_counted(rng):
     answer, show = pick_colour(rng), way_to_show(rng, 4)
 
     def scene(rng):
-        grid = blank(*sides(rng, 6, 9))
+        grid = blank(*canvas(rng, 6, 9))
         others = [forms[i] for i in rng.integers(4, size=rng.integers(1, 4)) if forms[i] != wanted]
         for form in [wanted] * int(rng.integers(1, 5)) + others:
             place(rng, grid, blank(*form, rng.choice(colours)))
@@ -128,35 +130,11 @@ def block_of_commonest(rng):
         colours, numbers = np.unique(grid, return_counts=True)
         order = np.argsort(-sign * numbers)
         ranked = sign * numbers[order]
-        if len(colours) < 3 or ranked[0] == ranked[1] or ranked[1] == ranked[2]:
+        if len(colours) < 3 or ranked[0] - ranked[1] < 3 or ranked[1] == ranked[2]:
             return None
         output = blank(height, width, colours[order[0]])
         if with_middle:
             output[1, 1] = colours[order[1]]
-        return output
-
-    return scene, rule
-
-
-@family("Objects with an odd number of cells take one colour (or vanish, or stay), those with an even number another.")
-def parity_paints_objects(rng):
-    body, *paints = pick_colours(rng, 3)
-    odd, even = [(paints[0], paints[1]), (paints[0], body), (body, paints[0]), (0, body), (body, 0), (paints[0], 0)][
-        rng.integers(6)
-    ]
-
-    def scene(rng):
-        grid = blank(*sides(rng, 6, 10))
-        for _ in range(rng.integers(3, 6)):
-            place(rng, grid, painted(blob(rng, rng.integers(1, 7), 3, 3), body))
-        return grid
-
-    def rule(grid):
-        output, found = grid.copy(), objects(grid)
-        if len({o.size % 2 for o in found}) < 2:
-            return None
-        for thing in found:
-            output[thing.mask(grid)] = odd if thing.size % 2 else even
         return output
 
     return scene, rule
@@ -169,7 +147,7 @@ def difference_shown(rng):
     show = way_to_show(rng, 5)
 
     def scene(rng):
-        grid = blank(*sides(rng, 3, 7))
+        grid = blank(*canvas(rng, 3, 7))
         for colour in pick_colours(rng, 2) if free_colours else pair:
             scatter(rng, grid, int(rng.integers(1, 8)), [colour])
         if other:
@@ -211,9 +189,9 @@ def colours_counted(rng):
 
     def scene(rng):
         colours = pick_colours(rng, int(rng.integers(1, 6)))
-        grid = blank(*sides(rng, 4, 8))
+        grid = blank(*canvas(rng, 4, 8))
         if form == "noise":
-            return noise(rng, *sides(rng, 3, 6), colours, 0.7)
+            return noise(rng, *canvas(rng, 3, 6), colours, 0.7)
         for colour in colours * int(rng.integers(1, 3)):
             place(rng, grid, painted(blob(rng, rng.integers(1, 5) if form == "blobs" else 1, 2, 3), colour), gap=0)
         return grid
@@ -231,7 +209,7 @@ def dots_in_frame_counted(rng):
     answer, show = (dot if rng.random() < 0.5 else pick_colour(rng)), way_to_show(rng, 6)
 
     def scene(rng):
-        grid = blank(*sides(rng, 6, 9))
+        grid = blank(*canvas(rng, 6, 9))
         box = painted(box_outline(*sides(rng, 4, 5)), frame)
         row, column = place(rng, grid, box)
         interior = grid[row + 1 : row + box.shape[0] - 1, column + 1 : column + box.shape[1] - 1]
@@ -256,7 +234,7 @@ def fullest_row_chosen(rng):
     action = rng.choice(["recolour", "paint", "cut", "erase others"])
 
     def scene(rng):
-        return noise(rng, *sides(rng, 4, 8), colours, rng.uniform(0.3, 0.7))
+        return noise(rng, *canvas(rng, 4, 8), colours, rng.uniform(0.3, 0.7))
 
     def rule(grid):
         numbers = (grid != 0).sum(1) * sign
@@ -277,14 +255,14 @@ def fullest_row_chosen(rng):
 
 @family("Every coloured cell takes a colour that tells how many of its four neighbours are coloured.")
 def neighbours_counted(rng):
-    top = int(rng.integers(1, 4))
+    top = int(rng.integers(1, 3))
     body, *paints = pick_colours(rng, top + 2)
-    density = rng.uniform(0.3, 0.55)
+    density = rng.uniform(0.2, 0.4)
     if rng.random() < 0.5:
         paints[rng.integers(top + 1)] = body
 
     def scene(rng):
-        return noise(rng, *sides(rng, 4, 8), [body], density)
+        return noise(rng, *canvas(rng, 4, 8), [body], density)
 
     def rule(grid):
         neighbours = ndimage.convolve((grid != 0).astype(int), FOUR.astype(int), mode="constant") - 1
@@ -292,7 +270,7 @@ def neighbours_counted(rng):
             return None
         return np.where(grid != 0, np.array(paints, np.uint8)[np.clip(neighbours, 0, top)], np.uint8(0))
 
-    return scene, rule
+    return scene, rule, lambda grid: colours_in(rule(grid))
 
 
 @family("The shape is cut out and repeated as often as there are dots.")
@@ -301,7 +279,7 @@ def shape_repeated_by_dots(rng):
     colours = pick_colours(rng, int(rng.integers(1, 4)), (0, dot))
 
     def scene(rng):
-        grid = blank(*sides(rng, 5, 8))
+        grid = blank(*canvas(rng, 5, 8))
         shape = painted(blob(rng, rng.integers(3, 7), 3, 3, diagonal=True), 1)
         place(rng, grid, np.where(shape, rng.choice(colours, shape.shape), 0).astype(np.uint8))
         for _ in range(rng.integers(1, 5)):
@@ -317,27 +295,6 @@ def shape_repeated_by_dots(rng):
     return scene, rule
 
 
-@family("One output cell for each panel tells whether the panel has an odd or an even number of dots.")
-def parity_of_panels(rng):
-    line, dot, odd, even = pick_colours(rng, 4)
-    odd, even = [(odd, even), (dot, 0), (0, dot), (odd, 0)][rng.integers(4)]
-    rows, columns = (int(v) for v in [(2, 2), (1, 3), (2, 3), (1, 4), (3, 3)][rng.integers(5)])
-    height, width = [(2, 2), (2, 2), (3, 2), (3, 3)][rng.integers(4 if rows * columns < 6 else 2)]
-
-    def scene(rng):
-        grid = lined_grid(rows, columns, height, width, line)
-        for row in panels(grid, line):
-            for panel in row:  # a view of the grid
-                scatter(rng, panel, int(rng.integers(0, 5)), [dot])
-        return grid
-
-    def rule(grid):
-        parity = [[(panel == dot).sum() % 2 for panel in row] for row in panels(grid, line)]
-        return np.where(np.array(parity) == 1, odd, even).astype(np.uint8)
-
-    return scene, rule
-
-
 @family("The panel with the most (or the fewest) coloured cells is the output.")
 def fullest_panel(rng):
     line, *colours = pick_colours(rng, int(rng.integers(2, 5)))
@@ -345,7 +302,7 @@ def fullest_panel(rng):
     rows, columns = (int(v) for v in [(2, 2), (1, 3), (1, 2), (1, 4), (3, 1)][rng.integers(5)])
 
     def scene(rng):
-        height, width = sides(rng, 2, 3 if rows * columns == 4 else 4)
+        height, width = canvas(rng, 2, 3 if rows * columns == 4 else 4)
         grid = lined_grid(rows, columns, height, width, line)
         for row in panels(grid, line):
             for panel in row:
@@ -369,7 +326,7 @@ def marker_grows_by_count(rng):
     dots_stay = rng.random() < 0.4
 
     def scene(rng):
-        grid = blank(*sides(rng, 5, 9))
+        grid = blank(*canvas(rng, 5, 9))
         row = int(rng.integers(grid.shape[0]))
         grid[row, rng.integers(0, 3)] = marker
         away = np.delete(np.arange(grid.shape[0]), row)

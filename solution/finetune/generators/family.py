@@ -3,23 +3,28 @@
 In:  a random generator. Out: pairs of one task, whose outputs follow from their inputs by one deterministic function.
 Every module of this folder holds the families of one topic, each a function marked `@family("the rule in one line")`
 that draws a task's parameters and returns `(scene, rule)`: `scene(rng)` draws an input, `rule(grid)` gives its output, or
-None where the input is unsuitable (the rule would be ambiguous or do nothing there).
+None where the input is unsuitable (the rule would be ambiguous or do nothing there). A third value, `branches(grid)`, is the
+set of the rule's cases that an input has: the demonstrations show every case of the test (`with_a_test`).
 Own work, written from the topics; families that were found to re-create a scored task were taken out (EXPERIMENTS.md, 10).
 Not here: drawing scenes (`scenes`), random programs (`composer`), views and the paper's transformations (`mixture`).
 """
 
-from collections.abc import Callable
+from collections.abc import Callable, Hashable
 from dataclasses import dataclass
 
 import numpy as np
 
 from ...arc.task import MAX_SIDE, NUM_COLOURS, Pair, frozen
 from ...codec.arc16 import num_tokens
+from .scenes import Canvas, drawing_on
 
 Scene = Callable[[np.random.Generator], np.ndarray]
 Rule = Callable[[np.ndarray], np.ndarray | None]
+Branches = Callable[[np.ndarray], set[Hashable]]
 
 TRIES_PER_PAIR, SETS_OF_PAIRS = 12, 3
+ALIKE_SHARE, SQUARE_SHARE = 0.55, 0.64  # of tasks; of the public tasks 51 % have one input size, 64 % square inputs
+UNEVEN, SHRINK = 2.0, 0.6  # grids of unlike sizes may have that much more room than the mean one; it shrinks as it fills up
 
 
 def pair_tokens(pair: Pair) -> int:
@@ -51,26 +56,51 @@ def answered(scene: Scene, rule: Rule, rng: np.random.Generator) -> Pair | None:
 
 @dataclass(frozen=True)
 class GeneratorFamily:
-    """`name` and `topic` name the function and its module, `rule` says in one line what it does, `make` draws a task of it."""
+    """`name` and `topic` name the function and its module, `rule` says in one line what it does, `draw` draws a task of it."""
 
     name: str
     topic: str
     rule: str
-    make: Callable[[np.random.Generator], tuple[Scene, Rule]]
+    draw: Callable[[np.random.Generator], tuple[Scene, Rule] | tuple[Scene, Rule, Branches]]
+
+    def make(self, rng: np.random.Generator) -> tuple[Scene, Rule]:
+        """The scene and the rule of one task; outside of `sample` its inputs have the sizes that the family asks for."""
+        return self.draw(rng)[:2]
 
     def sample(self, rng: np.random.Generator, count: int, max_tokens: int) -> tuple[Pair, ...] | None:
-        """`count` pairs of one task with different inputs, together at most `max_tokens` tokens in any symmetry.
+        """`count` pairs of one task with different inputs, the test last, together at most `max_tokens` tokens in any symmetry.
 
-        None where this draw of the task does not give them: `SETS_OF_PAIRS` times too few pairs were suitable, all outputs were
-        the same, or one needed a colour that is shown nowhere else.
+        The task has a canvas of its own: one size for all inputs or not, square or not, as large as the tokens allow; where no
+        pairs come on it, the sizes that the family asks for. None where this draw of the task gives no pairs: `SETS_OF_PAIRS`
+        times too few were suitable, or they do not show what the test needs (`with_a_test`).
         """
-        scene, rule = self.make(rng)
-        sets = (sample_pairs(scene, rule, rng, count, max_tokens) for _ in range(SETS_OF_PAIRS))
-        return next((pairs for pairs in sets if pairs is not None), None)
+        scene, rule, *branches = self.draw(rng)
+        canvas = Canvas(rng.random() < ALIKE_SHARE, rng.random() < SQUARE_SHARE, 0)
+        with drawing_on(canvas):
+            room = max_tokens / count / tokens_per_cell(scene, rule, rng, canvas)
+            room *= 1 if canvas.alike else UNEVEN
+            for number in range(SETS_OF_PAIRS):
+                last = number + 1 == SETS_OF_PAIRS
+                canvas.room = 0 if last else room if number == 0 else 0.6 * room
+                canvas.sizes.clear()
+                pairs = sample_pairs(scene, rule, rng, count, max_tokens, *branches, canvas=canvas)
+                if pairs is not None:
+                    return pairs
+        return None
 
 
-def sample_pairs(scene: Scene, rule: Rule, rng: np.random.Generator, count: int, max_tokens: int) -> tuple[Pair, ...] | None:
-    """See `GeneratorFamily.sample`."""
+def tokens_per_cell(scene: Scene, rule: Rule, rng: np.random.Generator, canvas: Canvas) -> float:
+    """Tokens of a suitable pair for every cell of its canvas; infinite where no pair is suitable."""
+    for _ in range(TRIES_PER_PAIR):
+        pair = answered(scene, rule, rng)
+        if pair is not None:
+            return pair_tokens(pair) / max(canvas.drawn, 1)
+    return np.inf
+
+
+def sample_pairs(scene: Scene, rule: Rule, rng: np.random.Generator, count: int, max_tokens: int,
+                 branches: Branches | None = None, canvas: Canvas | None = None) -> tuple[Pair, ...] | None:  # fmt: skip
+    """See `GeneratorFamily.sample`; `canvas` shrinks where a pair is too large."""
     pairs, inputs, room = [], set(), max_tokens
     for _ in range(TRIES_PER_PAIR * count):
         pair = answered(scene, rule, rng)
@@ -78,12 +108,26 @@ def sample_pairs(scene: Scene, rule: Rule, rng: np.random.Generator, count: int,
             continue
         cost = pair_tokens(pair)
         if cost > room - 6 * (count - len(pairs) - 1):  # a pair costs at least that much
+            if canvas is not None:
+                canvas.room *= SHRINK
             continue
         pairs.append(pair)
         inputs.add(pair.key[0])
         room -= cost
         if len(pairs) == count:
-            return tuple(pairs) if len({p.key[1] for p in pairs}) > 1 and colours_are_shown(pairs) else None
+            return with_a_test(pairs, branches) if colours_are_shown(pairs) else None
+    return None
+
+
+def with_a_test(pairs: list[Pair], branches: Branches | None = None) -> tuple[Pair, ...] | None:
+    """The pairs with a test at the end: the demonstrations before it have at least two different outputs and show all
+    branches of the test. The last pair that can be the test is; None where none can."""
+    for last in reversed(range(len(pairs))):
+        demonstrations = pairs[:last] + pairs[last + 1 :]
+        if len({p.key[1] for p in demonstrations}) < 2:
+            continue
+        if branches is None or branches(pairs[last].input) <= set().union(*(branches(p.input) for p in demonstrations)):
+            return (*demonstrations, pairs[last])
     return None
 
 
@@ -98,10 +142,10 @@ def colours_are_shown(pairs: list[Pair]) -> bool:
 
 
 def family(rule: str):
-    """Mark a function `make(rng) -> (scene, rule)` as a generator family."""
+    """Mark a function `draw(rng) -> (scene, rule)` or `(scene, rule, branches)` as a generator family."""
 
-    def mark(make) -> GeneratorFamily:
-        return GeneratorFamily(make.__name__, make.__module__.rpartition(".")[2], rule, make)
+    def mark(draw) -> GeneratorFamily:
+        return GeneratorFamily(draw.__name__, draw.__module__.rpartition(".")[2], rule, draw)
 
     return mark
 

@@ -10,6 +10,8 @@ from .scenes import (
     blank,
     blob,
     box_outline,
+    canvas,
+    colours_in,
     noise,
     painted,
     pick_colours,
@@ -50,7 +52,7 @@ def wall_around(rng: np.random.Generator, rectangular: bool = True, gap_chance: 
 
 def rooms_scene(rng: np.random.Generator, walls, rectangular: bool = True, gap_chance: float = 0.0, low: int = 7) -> np.ndarray:
     """A grid of `low` to 10 cells a side with up to five walled rooms, apart from each other."""
-    grid = blank(*sides(rng, low, 10))
+    grid = blank(*canvas(rng, low, 10))
     for _ in range(rng.integers(2, 6)):
         place(rng, grid, painted(wall_around(rng, rectangular, gap_chance), rng.choice(walls)))
     return grid
@@ -104,25 +106,6 @@ def fill_extreme_room(rng):
     return lambda rng: rooms_scene(rng, walls, rectangular), rule
 
 
-@family("A closed room is filled by the number of its cells: one colour where it is even, another (or none) where it is odd.")
-def fill_rooms_by_parity(rng):
-    even, odd, *walls = pick_colours(rng, int(rng.integers(3, 6)))
-    if rng.random() < 0.3:
-        even, odd = (even, 0) if rng.random() < 0.5 else (0, odd)
-    rectangular = rng.random() < 0.6
-
-    def rule(grid):
-        rooms = regions(enclosed(grid == 0))
-        if len(rooms) < 2:
-            return None
-        filled = grid.copy()
-        for room in rooms:
-            filled[room] = odd if room.sum() % 2 else even
-        return filled
-
-    return lambda rng: rooms_scene(rng, walls, rectangular), rule
-
-
 @family("Square rooms are filled with one colour; oblong ones with a second, or not at all.")
 def fill_square_rooms(rng):
     square, oblong, *walls = pick_colours(rng, int(rng.integers(3, 6)))
@@ -138,7 +121,7 @@ def fill_square_rooms(rng):
             filled[room] = square if tall == wide else oblong
         return filled
 
-    return lambda rng: rooms_scene(rng, walls), rule
+    return lambda rng: rooms_scene(rng, walls), rule, lambda grid: colours_in(rule(grid))
 
 
 @family("A seed's colour (or one fixed colour) floods the whole region around it, as far as the walls let it.")
@@ -149,12 +132,12 @@ def flood_from_seeds(rng):
 
     def scene(rng):
         if straight:
-            grid = blank(*sides(rng, 6, 10))
+            grid = blank(*canvas(rng, 6, 10))
             rows, columns = (cuts(rng, side, rng.integers(1, 3)) for side in grid.shape)
             grid[rows], grid[:, columns] = wall, wall
             grid[rng.random(grid.shape) < openness] = 0
         else:
-            grid = noise(rng, *sides(rng, 5, 9), [wall], openness)
+            grid = noise(rng, *canvas(rng, 5, 9), [wall], openness)
         scatter(rng, grid, rng.integers(1, 5), seeds)
         return grid
 
@@ -180,7 +163,7 @@ def flood_steps(rng):
     neighbours, density = FOUR if rng.random() < 0.6 else EIGHT, rng.uniform(0.1, 0.35)
 
     def scene(rng):
-        grid = noise(rng, *sides(rng, 5, 10), [wall], density)
+        grid = noise(rng, *canvas(rng, 5, 10), [wall], density)
         scatter(rng, grid, rng.integers(1, 3), [seed])
         return grid
 
@@ -201,7 +184,7 @@ def fill_between_corners(rng):
     own, outline = rng.random() < 0.4, rng.random() < 0.4
 
     def scene(rng):
-        grid = blank(*sides(rng, 6, 10))
+        grid = blank(*canvas(rng, 6, 10))
         for colour in pick_colours(rng, int(rng.integers(2, 5)), exclude=(0, fill)):
             corners = np.zeros(sides(rng, 3, 6), bool)
             corners[np.ix_([0, -1], [0, -1])] = True
@@ -233,7 +216,7 @@ def add_fourth_corner(rng):
     own, strays = rng.random() < 0.5, rng.random() < 0.5
 
     def scene(rng):
-        grid = blank(*sides(rng, 4, 9))
+        grid = blank(*canvas(rng, 4, 9))
         for colour in pick_colours(rng, int(rng.integers(1, 4)), exclude=(0, added)):
             rows, columns = (rng.choice(side, 2, replace=False) for side in grid.shape)
             keep = [(0, 0), (0, 1), (1, 0)] if not strays or rng.random() < 0.7 else [(0, 0), (1, 1)]
@@ -276,7 +259,7 @@ def fill_largest_empty_rectangle(rng):
         filled[top:bottom, left:right] = fill
         return filled
 
-    return lambda rng: noise(rng, *sides(rng, 4, 10), colours, density), rule
+    return lambda rng: noise(rng, *canvas(rng, 4, 10), colours, density), rule
 
 
 @family("Every cell takes the colour of the nearest seed; cells as near to seeds of two colours stay empty or get a colour.")
@@ -285,7 +268,7 @@ def nearest_seed_takes_cell(rng):
     tie, diagonal = tie if rng.random() < 0.4 else 0, rng.random() < 0.5
 
     def scene(rng):
-        grid = blank(*sides(rng, 3, 9))
+        grid = blank(*canvas(rng, 3, 9))
         for colour in rng.permutation(colours)[: rng.integers(2, 5)]:
             scatter(rng, grid, 1, [colour])
         return grid
@@ -308,7 +291,7 @@ def fill_cups(rng):
     uneven, wrong = rng.random() < 0.6, rng.random() < 0.7
 
     def scene(rng):
-        grid = blank(*sides(rng, 6, 10))
+        grid = blank(*canvas(rng, 6, 10))
         for _ in range(rng.integers(1, 5)):
             cup = box_outline(*sides(rng, 3, 5))
             cup[0, 1:-1] = False
@@ -338,7 +321,7 @@ def rooms_take_majority(rng):
     shrunk, density = rng.random() < 0.5, rng.uniform(0.25, 0.9)
 
     def scene(rng):
-        grid = noise(rng, *sides(rng, 5, 10), colours, density)
+        grid = noise(rng, *canvas(rng, 5, 10), colours, density)
         rows, columns = (cuts(rng, side, rng.integers(1, 3)) for side in grid.shape)
         grid[rows], grid[:, columns] = wall, wall
         return grid
@@ -366,7 +349,7 @@ def fill_in_layers(rng):
     metric, several = str(rng.choice(["chessboard", "taxicab"])), rng.random() < 0.5
 
     def scene(rng):
-        grid = blank(*sides(rng, 6, 10))
+        grid = blank(*canvas(rng, 6, 10))
         if several:
             for _ in range(rng.integers(2, 4)):
                 place(rng, grid, blank(*sides(rng, 3, 6), solid))

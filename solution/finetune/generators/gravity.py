@@ -3,7 +3,7 @@
 import numpy as np
 
 from .family import family
-from .scenes import blank, blob, noise, objects, painted, pick_colours, place, scatter, sides
+from .scenes import blank, blob, canvas, colours_in, noise, objects, painted, pick_colours, place, scatter
 
 FALLS = np.array([0] + [1] * 9)  # weights by colour: everything coloured is heavier than the background
 
@@ -35,7 +35,7 @@ def cells_fall(rng):
     density = rng.uniform(0.15, 0.5)
 
     def scene(rng):
-        return noise(rng, *sides(rng, 3, 9), colours, density)
+        return noise(rng, *canvas(rng, 3, 9), colours, density)
 
     return scene, settle
 
@@ -46,7 +46,7 @@ def objects_fall(rng):
     colours = pick_colours(rng, int(rng.integers(1, 4)))
 
     def scene(rng):
-        grid = blank(*sides(rng, 6, high))
+        grid = blank(*canvas(rng, 6, high))
         for _ in range(rng.integers(1, 4)):
             place(rng, grid, painted(blob(rng, rng.integers(2, 6), 3, 3), rng.choice(colours)))
         return grid
@@ -74,11 +74,11 @@ def float_and_sink(rng):
     density, fixed_cells = rng.uniform(0.25, 0.5), int(rng.choice([0, 2, 4]))
 
     def scene(rng):
-        grid = noise(rng, *sides(rng, 4, 9), colours, density)
+        grid = noise(rng, *canvas(rng, 4, 9), colours, density)
         scatter(rng, grid, fixed_cells, [fixed])
         return grid
 
-    return scene, lambda grid: settle(grid, weights, (fixed,))
+    return scene, lambda grid: settle(grid, weights, (fixed,)), colours_in
 
 
 @family("Loose cells fall; those that come to lie on a ledge, or in a pile on one, take its colour.")
@@ -87,7 +87,7 @@ def fallen_take_ledge_colour(rng):
     density = rng.uniform(0.15, 0.35)
 
     def scene(rng):
-        grid = blank(*sides(rng, 6, 10))
+        grid = blank(*canvas(rng, 6, 10))
         add_ledges(rng, grid, rng.integers(1, 4), colours)
         return np.where(grid == 0, noise(rng, *grid.shape, [loose], density), grid)
 
@@ -109,9 +109,9 @@ def heavy_under_light(rng):
     density = rng.uniform(0.45, 0.8)
 
     def scene(rng):
-        return noise(rng, *sides(rng, 4, 9), colours, density)
+        return noise(rng, *canvas(rng, 4, 9), colours, density)
 
-    return scene, lambda grid: settle(grid, weights)
+    return scene, lambda grid: settle(grid, weights), colours_in
 
 
 @family("Cells slide towards the edge that is painted in the marker colour; in some tasks away from it.")
@@ -121,7 +121,7 @@ def slide_to_marked_edge(rng):
     density = rng.uniform(0.15, 0.45)
 
     def scene(rng):
-        grid = noise(rng, *sides(rng, 4, 9), colours, density)
+        grid = noise(rng, *canvas(rng, 4, 9), colours, density)
         grid[-1] = marker
         return np.rot90(grid, rng.integers(4))
 
@@ -141,7 +141,7 @@ def rows_slide_by_sign(rng):
     density = rng.uniform(0.2, 0.5)
 
     def scene(rng):
-        grid = noise(rng, *sides(rng, 4, 9), colours, density)
+        grid = noise(rng, *canvas(rng, 4, 9), colours, density)
         grid[:, 0] = rng.choice(signs, len(grid))
         return grid if {left, right} <= set(grid[:, 0]) else None
 
@@ -152,7 +152,7 @@ def rows_slide_by_sign(rng):
                 row[1:] = row[1:][np.argsort((row[1:] != 0) * (1 if sign == right else -1), kind="stable")]
         return moved
 
-    return scene, rule
+    return scene, rule, lambda grid: colours_in(grid[:, 0])
 
 
 @family("Loose cells fly to the wall of their own colour and pile up there; cells of no wall's colour vanish.")
@@ -163,7 +163,7 @@ def fly_to_own_wall(rng):
 
     def scene(rng):
         colours = rng.permutation(palette)[: 2 + foreigners]
-        grid = noise(rng, *sides(rng, 6, 10), colours, density)
+        grid = noise(rng, *canvas(rng, 6, 10), colours, density)
         grid[0], grid[-1] = colours[0], colours[1]
         return grid
 
@@ -184,7 +184,7 @@ def gather_at_block(rng):
     density = rng.uniform(0.12, 0.3)
 
     def scene(rng):
-        height, width = sides(rng, 6, 10)
+        height, width = canvas(rng, 6, 10)
         grid = noise(rng, height, width, colours, density)
         tall, wide = rng.integers(1, 4, 2)
         row, column = rng.integers(1, height - tall), rng.integers(1, width - wide)
@@ -212,7 +212,7 @@ def tower_of_blocks(rng):
     tallest = int(rng.integers(1, 3))
 
     def scene(rng):
-        grid = blank(*sides(rng, 7, 11))
+        grid = blank(*canvas(rng, 7, 11))
         for width in rng.permutation([1, 3, 5, 7])[: rng.integers(2, 4)]:
             place(rng, grid, np.full((rng.integers(1, tallest + 1), width), rng.choice(colours), np.uint8))
         return grid
@@ -235,7 +235,7 @@ def magnet_pulls_or_pushes(rng):
     pushes = bool(rng.random() < 0.3)
 
     def scene(rng):
-        grid = blank(*sides(rng, 6, 10))
+        grid = blank(*canvas(rng, 6, 10))
         place(rng, grid, np.full(rng.integers(1, 5, 2), magnet, np.uint8))
         place(rng, grid, painted(blob(rng, rng.integers(1, 6), 3, 3), mover), gap=2)
         return grid
@@ -266,7 +266,7 @@ def rain_fills_hollows(rng):
     steep = int(rng.integers(2, 5))
 
     def scene(rng):
-        height, width = sides(rng, 5, 10)
+        height, width = canvas(rng, 5, 10)
         grid = blank(height, width)
         level = int(rng.integers(1, height))
         for column in grid.T:
@@ -289,7 +289,7 @@ def darts_fly_to_edge(rng):
     length = int(rng.integers(1, 3))
 
     def scene(rng):
-        grid = blank(*sides(rng, 6, 10))
+        grid = blank(*canvas(rng, 6, 10))
         for _ in range(rng.integers(1, 4)):
             dart = np.array([[body] * length + [head]], np.uint8)
             place(rng, grid, np.rot90(dart, rng.integers(4)))
@@ -317,7 +317,7 @@ def falls_by_its_size(rng):
     most = 3 if measure == "size" else 5
 
     def scene(rng):
-        grid = blank(*sides(rng, 7, 10))
+        grid = blank(*canvas(rng, 7, 10))
         for _ in range(rng.integers(2, 4)):
             place(rng, grid[: len(grid) - 3], painted(blob(rng, rng.integers(1, most + 1), 3, 3), rng.choice(colours)))
         return grid
@@ -342,7 +342,7 @@ def water_runs_down(rng):
     water = others[0] if rng.random() < 0.5 else source
 
     def scene(rng):
-        grid = blank(*sides(rng, 6, 10))
+        grid = blank(*canvas(rng, 6, 10))
         scatter(rng, grid[:1], rng.integers(1, 3), [source])
         add_ledges(rng, grid, rng.integers(1, 5), [ledge])
         return grid

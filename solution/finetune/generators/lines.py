@@ -3,7 +3,7 @@
 import numpy as np
 
 from .family import family
-from .scenes import blank, objects, painted, pick_colour, pick_colours, place, scatter, sides
+from .scenes import blank, canvas, objects, painted, pick_colour, pick_colours, place, scatter
 
 STRAIGHT = ((-1, 0), (0, 1), (1, 0), (0, -1))
 DIAGONAL = ((-1, -1), (-1, 1), (1, 1), (1, -1))
@@ -34,7 +34,7 @@ def until(grid: np.ndarray, cells, stops=None) -> list[tuple[int, int]]:
 
 def crossing_lines(rng: np.random.Generator, colours) -> np.ndarray:
     """A grid crossed by one to three whole rows and as many whole columns, never side by side, drawn in a random order."""
-    grid = blank(*sides(rng, 5, 10))
+    grid = blank(*canvas(rng, 5, 10))
     lines = [("row", r) for r in rng.permutation(np.arange(rng.integers(2), grid.shape[0], 2))[: rng.integers(1, 4)]]
     lines += [("column", c) for c in rng.permutation(np.arange(rng.integers(2), grid.shape[1], 2))[: rng.integers(1, 4)]]
     for number, colour in zip(rng.permutation(len(lines)), rng.permutation(colours)):
@@ -49,7 +49,7 @@ def rays_by_colour(rng):
     steps = [(STRAIGHT + DIAGONAL)[i] for i in rng.choice(4 if rng.random() < 0.6 else 8, len(colours), replace=False)]
 
     def scene(rng):
-        grid = blank(*sides(rng, 5, 10))
+        grid = blank(*canvas(rng, 5, 10))
         for colour in colours:
             scatter(rng, grid, rng.integers(1, 4 - len(colours) // 2), [colour])
         return grid
@@ -70,7 +70,7 @@ def rays_stop_at_walls(rng):
     hit = hit if rng.random() < 0.5 else wall
 
     def scene(rng):
-        grid = blank(*sides(rng, 5, 10))
+        grid = blank(*canvas(rng, 5, 10))
         for _ in range(rng.integers(1, 4)):
             place(rng, grid[:, 2:], np.full((rng.integers(1, 5), rng.integers(1, 3)), wall, np.uint8))
         scatter(rng, grid[:, :1], rng.integers(2, 4), colours)
@@ -89,21 +89,21 @@ def rays_stop_at_walls(rng):
     return scene, rule
 
 
-@family("A ray climbs diagonally from the point at the foot and is thrown back by the sides; bounces may change its colour.")
+@family("A ray climbs diagonally from the point and is thrown back by the sides; bounces may change its colour.")
 def bouncing_ray(rng):
     mark, *trail = pick_colours(rng, int(rng.integers(1, 4)))
     trail = trail or [mark]
     first = int(rng.choice([-1, 1]))
 
     def scene(rng):
-        grid = blank(int(rng.integers(6, 13)), int(rng.integers(3, 7)))
-        grid[-1, rng.integers(1, grid.shape[1] - 1)] = mark
+        grid = blank(*canvas(rng, 6, 12, (3, 6)))
+        grid[-rng.integers(1, len(grid) // 2), rng.integers(1, grid.shape[1] - 1)] = mark
         return grid
 
     def rule(grid):
         bounced, step, bounces = grid.copy(), first, 0
-        column = int(np.argmax(grid[-1]))
-        for row in range(len(grid) - 2, -1, -1):
+        start, column = np.argwhere(grid)[0].tolist()
+        for row in range(start - 1, -1, -1):
             if not 0 <= column + step < grid.shape[1]:
                 step, bounces = -step, bounces + 1
             column += step
@@ -120,7 +120,7 @@ def crosses_through_points(rng):
     crossing = line if rng.random() < 0.3 else crossing
 
     def scene(rng):
-        grid = blank(*sides(rng, 4, 10))
+        grid = blank(*canvas(rng, 4, 10))
         scatter(rng, grid, rng.integers(1, 4), [point])
         return grid
 
@@ -141,7 +141,7 @@ def segments_extended(rng):
     length = int(rng.integers(2, 4))
 
     def scene(rng):
-        grid = blank(*sides(rng, 6, 10))
+        grid = blank(*canvas(rng, 6, 10))
         for _ in range(rng.integers(1, 4)):
             segment = np.eye(length, dtype=bool) if diagonal and rng.random() < 0.5 else np.ones((1, length), bool)
             place(rng, grid, painted(np.rot90(segment, rng.integers(2)), rng.choice(colours)))
@@ -169,7 +169,7 @@ def diagonals_from_points(rng):
     reach = int(rng.choice([1, 2, 3, 10], p=[0.2, 0.2, 0.1, 0.5]))
 
     def scene(rng):
-        grid = blank(*sides(rng, 5, 10))
+        grid = blank(*canvas(rng, 5, 10))
         scatter(rng, grid, rng.integers(1, 3 if reach == 10 else 4), colours)
         return grid
 
@@ -193,7 +193,7 @@ def tails_grow(rng):
     low, high = (2, 3) if rng.random() < 0.5 else (3, 3)
 
     def scene(rng):
-        grid = blank(*sides(rng, 6, 10))
+        grid = blank(*canvas(rng, 6, 10))
         for _ in range(rng.integers(1, 4)):
             block = np.full(rng.integers(low, high + 1, 2), rng.choice(colours), np.uint8)
             block = np.vstack([np.zeros_like(block[:1]), block])
@@ -219,7 +219,8 @@ def half_lines_meet(rng):
     lonely = bool(rng.random() < 0.5)
 
     def scene(rng):
-        grid = blank(int(rng.integers(3, 10)), 2 * int(rng.integers(2, 5)) + 1)
+        height, half = canvas(rng, 3, 9, (2, 4))
+        grid = blank(height, 2 * half + 1)
         for row in grid:
             if rng.random() < 0.4:
                 row[[0, -1]] = rng.choice(colours, 2)
@@ -245,7 +246,7 @@ def dashes_go_on(rng):
     longest = 3 if gap < 2 else 2
 
     def scene(rng):
-        grid = blank(int(rng.integers(1, 8)), int(rng.integers(6, 13)))
+        grid = blank(*canvas(rng, 1, 7, (6, 12)))
         for row in grid:
             if rng.random() < 0.6:
                 length = int(rng.integers(1 + (gap == 0), longest + 1))
@@ -269,7 +270,7 @@ def elbow_between_points(rng):
     bend = bend if rng.random() < 0.4 else line
 
     def scene(rng):
-        grid = blank(*sides(rng, 4, 10))
+        grid = blank(*canvas(rng, 4, 10))
         scatter(rng, grid, 1, [start])
         scatter(rng, grid, 1, [end])
         return grid
@@ -295,7 +296,7 @@ def points_to_nearest_edge(rng):
     line = pick_colour(rng, (0, *colours)) if rng.random() < 0.5 else 0
 
     def scene(rng):
-        grid = blank(*sides(rng, 6, 10))
+        grid = blank(*canvas(rng, 6, 10))
         scatter(rng, grid[1:-1, 1:-1], rng.integers(2, 5), colours)
         return grid
 
@@ -328,7 +329,7 @@ def stairs_from_points(rng):
     wide, high = (int(v) for v in rng.integers(1, 4, 2))
 
     def scene(rng):
-        grid = blank(*sides(rng, 5, 10))
+        grid = blank(*canvas(rng, 5, 10))
         scatter(rng, grid[:4, :4], rng.integers(1, 3), colours)
         return grid
 
@@ -355,7 +356,7 @@ def ray_changes_at_gates(rng):
     loose = bool(rng.random() < 0.6)
 
     def scene(rng):
-        grid = blank(int(rng.integers(2, 10)), int(rng.integers(5, 11)))
+        grid = blank(*canvas(rng, 2, 9, (5, 10)))
         for row in grid:
             if rng.random() < 0.6:
                 row[0] = rng.choice(colours)
@@ -380,7 +381,7 @@ def line_halfway(rng):
     lonely = int(rng.integers(0, 3))
 
     def scene(rng):
-        height, width = sides(rng, 4, 10)
+        height, width = canvas(rng, 4, 10)
         grid = blank(height, width)
         pair, *others = rng.permutation(colours)
         left = int(rng.integers(0, width - 2))

@@ -8,7 +8,7 @@ import numpy as np
 from ...arc.view import apply_symmetry
 from .family import family
 from .filling import cuts
-from .scenes import blank, blob, noise, objects, painted, pick_colour, pick_colours, place, sides
+from .scenes import blank, blob, canvas, noise, objects, painted, pick_colour, pick_colours, place, sides
 
 
 @dataclass(frozen=True)
@@ -42,10 +42,9 @@ def draw_layout(rng: np.random.Generator, count: int, line: int, line_chance: fl
     return Layout(*shapes[rng.integers(len(shapes))], line if rng.random() < line_chance else 0)
 
 
-def draw_sides(rng: np.random.Generator, low: int, high: int):
-    """A function of a generator that gives the sides of a scene's panels: the same in the whole task, or each anew."""
-    fixed = sides(rng, low, high) if rng.random() < 0.5 else None
-    return lambda rng: fixed or sides(rng, low, high)
+def draw_sides(low: int, high: int, square: bool = False):
+    """A function of a generator that gives the sides of a scene's panels."""
+    return lambda rng: canvas(rng, low, high, square=square)
 
 
 LOGIC = {
@@ -62,7 +61,7 @@ LOGIC = {
 def count_over_panels(rng):
     count = int(rng.integers(3, 5))
     line, *colours = pick_colours(rng, 2 + count)
-    layout, size = draw_layout(rng, count, line, 1), draw_sides(rng, 2, 4)
+    layout, size = draw_layout(rng, count, line, 1), draw_sides(2, 4)
     shown, *result = colours
     kind, wanted = str(rng.choice(["graded", "exactly", "at least"])), int(rng.integers(1, count + 1))
     density = np.clip(wanted / count + rng.uniform(-0.1, 0.15), 0.35, 0.75)
@@ -78,14 +77,17 @@ def count_over_panels(rng):
         enough = total == wanted if kind == "exactly" else total >= wanted
         return painted(enough, result[0]) if enough.any() else None
 
-    return scene, rule
+    def branches(grid):
+        return {*sum((panel != 0).astype(int) for panel in layout.split(grid)).flat} if kind == "graded" else set()
+
+    return scene, rule, branches
 
 
 @family("Panels, each in its own colour, are laid on one another; where several are coloured a fixed order says which is on top.")
 def overlay_panels(rng):
     count = int(rng.integers(2, 5))
     line, *colours = pick_colours(rng, count + 1)
-    layout, size = draw_layout(rng, count, line), draw_sides(rng, 2, 5 if count < 4 else 4)
+    layout, size = draw_layout(rng, count, line), draw_sides(2, 5 if count < 4 else 4)
     order, density = rng.permutation(count), rng.uniform(0.35, 0.65)
 
     def scene(rng):
@@ -106,7 +108,7 @@ def overlay_panels(rng):
 def panel_unlike_the_others(rng):
     count, turned = int(rng.integers(3, 5)), bool(rng.random() < 0.65)
     line, *colours = pick_colours(rng, int(rng.integers(2, 5)))
-    layout, size = draw_layout(rng, count, line, 1), draw_sides(rng, 3, 3 if turned else 4)
+    layout, size = draw_layout(rng, count, line, 1), draw_sides(3, 3 if turned else 4, square=turned)
     changes, density = int(rng.integers(1, 5)), rng.uniform(0.4, 0.7)
 
     def form(panel):
@@ -134,7 +136,7 @@ def panel_unlike_the_others(rng):
 def marked_panel(rng):
     count = int(rng.integers(2, 5))
     line, mark, *colours = pick_colours(rng, int(rng.integers(3, 6)))
-    layout, size = draw_layout(rng, count, line, 1), draw_sides(rng, 2, 4)
+    layout, size = draw_layout(rng, count, line, 1), draw_sides(2, 4)
     wiped, density = rng.random() < 0.5, rng.uniform(0.3, 0.8)
 
     def scene(rng):
@@ -156,7 +158,7 @@ def marked_panel(rng):
 )
 def picture_through_mask(rng):
     line, stencil, *colours = pick_colours(rng, int(rng.integers(4, 7)))
-    layout, size = draw_layout(rng, 2, line), draw_sides(rng, 3, 6)
+    layout, size = draw_layout(rng, 2, line), draw_sides(3, 6)
     first, through, visible = bool(rng.random() < 0.5), bool(rng.random() < 0.5), bool(rng.random() < 0.5)
     density = rng.uniform(0.4, 0.65)
 
@@ -185,26 +187,23 @@ def most(measure):
 
 PANEL_CHOICES = {
     "most colours": most(lambda panel: len(np.unique(panel[panel != 0]))),
-    "most objects": most(lambda panel: len(objects(panel, by_colour=False))),
     "mirrored": most(lambda panel: np.array_equal(panel, panel[:, ::-1])),
-    "biggest object": most(lambda panel: max((thing.size for thing in objects(panel)), default=0)),
 }
 
 
-@family(
-    "One panel excels, by the task in colours, objects, size of an object or symmetry: the output is this panel, or its place."
-)
+@family("One panel excels, by the task in colours or in symmetry: the output is this panel, or its place.")
 def superlative_panel(rng):
     kind = str(rng.choice([*PANEL_CHOICES]))
     count = int(rng.integers(2, 5))
-    line, *colours = pick_colours(rng, int(rng.integers(4, 7)))
+    line, *colours = pick_colours(rng, int(rng.integers(max(4, count + 1), 7)))
     colours = colours if kind == "most colours" or rng.random() < 0.4 else colours[:1]
-    layout, size = draw_layout(rng, count, line, 1), draw_sides(rng, 3, 4)
+    layout, size = draw_layout(rng, count, line, 1), draw_sides(3, 4)
     only_place = rng.random() < 0.3  # the answer has one cell for each panel
 
     def scene(rng):
         shape = size(rng)
-        panels = [noise(rng, *shape, colours, rng.uniform(0.2, 0.7)) for _ in range(count)]
+        shown = rng.permutation(np.arange(1, len(colours) + 1))[:count] if kind == "most colours" else [len(colours)] * count
+        panels = [noise(rng, *shape, rng.permutation(colours)[:number], rng.uniform(0.3, 0.7)) for number in shown]
         if kind == "mirrored":
             chosen = rng.integers(count)
             panels[chosen] = np.maximum(panels[chosen], panels[chosen][:, ::-1])
@@ -226,7 +225,7 @@ def remove_specks(rng):
     speck, keep_large = int(rng.integers(1, 3)), rng.random() < 0.75
 
     def scene(rng):
-        grid = blank(*sides(rng, 5, 10))
+        grid = blank(*canvas(rng, 5, 10))
         for _ in range(rng.integers(1, 4)):
             place(rng, grid, painted(blob(rng, rng.integers(speck + 3, 9), 3, 4), rng.choice(colours)))
         for _ in range(rng.integers(2, 9)):
@@ -249,7 +248,7 @@ def repair_areas(rng):
     density = rng.uniform(0.05, 0.2)
 
     def scene(rng):
-        height, width = sides(rng, 5, 10)
+        height, width = canvas(rng, 5, 10)
         rows, columns = (cuts(rng, side, rng.integers(0, 3)) for side in (height, width))
         areas = rng.permutation([c for c in range(10) if c != speck])
         row_of, column_of = (
@@ -281,7 +280,7 @@ def lines_under_patch(rng):
         return np.where(over != 0, over, under)
 
     def scene(rng):
-        rows, columns = (noise(rng, 1, side, colours, density)[0] for side in sides(rng, 5, 9))
+        rows, columns = (noise(rng, 1, side, colours, density)[0] for side in canvas(rng, 5, 9))
         rows[0] = columns[0] = 0
         grid = woven(rows, columns)
         row, column = rng.integers(1, len(grid) - 2), rng.integers(1, grid.shape[1] - 2)
@@ -299,7 +298,7 @@ def lines_under_patch(rng):
 
 def stacked_rectangles(rng: np.random.Generator, count: int, colours) -> np.ndarray:
     """A grid with `count` rectangles of different colours, each over a part of the one before."""
-    grid, before = blank(*sides(rng, 6, 9)), 0
+    grid, before = blank(*canvas(rng, 6, 9)), 0
     row, column = (rng.integers(0, side - 2) for side in grid.shape)
     for colour in rng.permutation(colours)[:count]:
         if before:
@@ -367,7 +366,7 @@ def restack_rectangles(rng):
 def fold_sheet(rng):
     line, double, *colours = pick_colours(rng, int(rng.integers(3, 6)))
     upright, creased, density = rng.random() < 0.5, rng.random() < 0.6, rng.uniform(0.25, 0.55)
-    layout, size = Layout(*((2, 1) if upright else (1, 2)), line if creased else 0), draw_sides(rng, 3, 6)
+    layout, size = Layout(*((2, 1) if upright else (1, 2)), line if creased else 0), draw_sides(3, 6)
 
     def scene(rng):
         shape = size(rng)
@@ -406,13 +405,13 @@ def blocks_by_plan(rng):
 @family("Three damaged copies of one picture: every cell of the output has the colour that most of them show.")
 def vote_of_copies(rng):
     line, *colours = pick_colours(rng, int(rng.integers(3, 7)))
-    layout, size = draw_layout(rng, 3, line), draw_sides(rng, 3, 5)
-    damage, blanks, density = rng.uniform(0.08, 0.2), rng.random() < 0.3, rng.uniform(0.4, 1)
+    layout, size = draw_layout(rng, 3, line), draw_sides(3, 5)
+    damage, density = rng.uniform(0.08, 0.2), rng.uniform(0.8, 1)
 
     def scene(rng):
         picture = noise(rng, *size(rng), colours, density)
-        spoilt = rng.choice(np.array([0] if blanks else colours, np.uint8), (3, *picture.shape))
-        return layout.join([*np.where(rng.random(spoilt.shape) < damage, spoilt, picture)])
+        damaged = rng.random((3, *picture.shape)) < damage
+        return layout.join([*np.where(damaged, np.uint8(0), picture)])
 
     def rule(grid):
         first, second, third = layout.split(grid)

@@ -10,6 +10,8 @@ from .scenes import (
     blank,
     blob,
     box_outline,
+    canvas,
+    colours_in,
     crop,
     noise,
     objects,
@@ -26,7 +28,7 @@ STEPS = [(-1, 0), (0, 1), (1, 0), (0, -1)]
 
 def blobs_scene(rng: np.random.Generator, colours, count: int, low: int = 6, high: int = 10, cells: int = 5) -> np.ndarray:
     """A grid with up to `count` objects of at most `cells` cells, apart from each other."""
-    grid = blank(*sides(rng, low, high))
+    grid = blank(*canvas(rng, low, high))
     for _ in range(rng.integers(1, count + 1)):
         place(rng, grid, painted(blob(rng, rng.integers(1, cells + 1), 3, 3), rng.choice(colours)))
     return grid
@@ -67,7 +69,7 @@ def shift_by_fixed_vector(rng):
         shifted = moved(grid, moving, step) if moving.any() else None
         return shifted if shifted is None else np.where((shifted == 0) & moving, np.uint8(ghost), shifted)
 
-    return lambda rng: blobs_scene(rng, colours, 4), rule
+    return lambda rng: blobs_scene(rng, colours, 4), rule, colours_in
 
 
 @family("The whole picture is shifted by a fixed vector; what leaves on one side comes in on the opposite side.")
@@ -77,7 +79,7 @@ def roll_picture(rng):
     if not down and not right:
         right = 1
 
-    return lambda rng: noise(rng, *sides(rng, 3, 8), colours, density), lambda grid: np.roll(grid, (down, right), (0, 1))
+    return lambda rng: noise(rng, *canvas(rng, 3, 8), colours, density), lambda grid: np.roll(grid, (down, right), (0, 1))
 
 
 @family("Objects in line with the anchor move straight to it (or away from it) until something stops them; others stay.")
@@ -86,7 +88,7 @@ def approach_anchor(rng):
     away = rng.random() < 0.2
 
     def scene(rng):
-        grid = blank(*sides(rng, 7, 10))
+        grid = blank(*canvas(rng, 7, 10))
         place(rng, grid, blank(*sides(rng, 1, 3), anchor), margin=2)
         for _ in range(rng.integers(1, 5)):
             place(rng, grid, painted(blob(rng, rng.integers(1, 5), 2, 2), rng.choice(colours)))
@@ -132,7 +134,7 @@ def colours_go_their_ways(rng):
             results.append(changed)
         return results[0] if np.array_equal(*results) else None
 
-    return scene, rule
+    return scene, rule, colours_in
 
 
 @family("Tiles of one size change places: each goes where the next one to the right is, the last to the first place.")
@@ -142,7 +144,7 @@ def tiles_change_places(rng):
     shift = int(rng.choice([-1, 1]))
 
     def scene(rng):
-        grid = blank(*sides(rng, 5, 10))
+        grid = blank(*canvas(rng, 5, 10))
         for _ in range(count):
             place(rng, grid, noise(rng, tall, wide, rng.choice(colours, 2), 1))
         if stray:
@@ -169,7 +171,7 @@ def copy_to_marks(rng):
     moves, turned = rng.random() < 0.25, int(rng.choice([0, 0, 0, 2, 5]))
 
     def scene(rng):
-        grid, shape = blank(*sides(rng, 7, 10)), blob(rng, rng.integers(3, 7), 3, 3, diagonal=True)
+        grid, shape = blank(*canvas(rng, 7, 10)), blob(rng, rng.integers(3, 7), 3, 3, diagonal=True)
         sprite = painted(shape, 1) * rng.choice(np.array(colours, np.uint8), shape.shape)
         cells = np.argwhere(sprite)
         sprite[tuple(cells[rng.integers(len(cells))])] = mark
@@ -204,7 +206,7 @@ def jigsaw(rng):
     spare_vanishes, spare = rng.random() < 0.3, rng.random() < 0.5
 
     def scene(rng):
-        grid, inner = blank(*sides(rng, 8, 11)), blank(*sides(rng, 4, 7))
+        grid, inner = blank(*canvas(rng, 8, 11)), blank(*sides(rng, 4, 7))
         shapes = [blob(rng, rng.integers(1, 5), 3, 3) for _ in range(rng.integers(2, 4))]
         shapes = [shape for shape in shapes if place(rng, inner, painted(shape, 1), margin=1)]
         place(rng, grid, np.where(inner, 0, block).astype(np.uint8), gap=0)
@@ -240,7 +242,7 @@ def blocks_go_to_marks(rng):
     lying = rng.random() < 0.5
 
     def scene(rng):
-        grid = blank(*sides(rng, 6, 10))
+        grid = blank(*canvas(rng, 6, 10))
         for row in range(rng.integers(0, 2), len(grid) - size + 1, size + 1):
             start, goal = rng.choice(grid.shape[1] - size + 1, 2, replace=False)
             if rng.random() < 0.6 and abs(start - goal) > size:
@@ -272,7 +274,7 @@ def cross_the_line(rng):
     image = pick_colour(rng, (0, line, *colours)) if rng.random() < 0.3 else 0
 
     def scene(rng):
-        grid = blank(*sides(rng, 5, 10))
+        grid = blank(*canvas(rng, 5, 10))
         position = int(rng.integers(2, len(grid) - 2))
         grid[position] = line
         for _ in range(rng.integers(1, 4)):
@@ -300,7 +302,7 @@ def move_by_bar(rng):
     movers = colours[1:] if stays else colours
 
     def scene(rng):
-        grid = blank(*sides(rng, 6, 10))
+        grid = blank(*canvas(rng, 6, 10))
         grid[0] = 10  # kept free for the bar
         for _ in range(rng.integers(1, 4)):
             place(rng, grid, painted(blob(rng, rng.integers(1, 6), 3, 3), rng.choice(colours)))
@@ -325,7 +327,7 @@ def close_gaps(rng):
     one_left = rng.random() < 0.25  # several empty lines in a row leave one
 
     def scene(rng):
-        return noise(rng, *sides(rng, 4, 10), colours, density)
+        return noise(rng, *canvas(rng, 4, 10), colours, density)
 
     def rule(grid):
         for axis, closes in enumerate(axes):
@@ -344,7 +346,7 @@ def join_at_marks(rng):
     stay = rng.random() < 0.4  # the first object stays in its grid and the second comes to it
 
     def scene(rng):
-        grid = blank(*sides(rng, 6, 10))
+        grid = blank(*canvas(rng, 6, 10))
         for colour in (first, second):
             sprite = painted(blob(rng, rng.integers(3, 7), 3, 3), colour)
             cells = np.argwhere(sprite)
@@ -357,12 +359,12 @@ def join_at_marks(rng):
         parts = {int(max(thing.colours[thing.colours != mark])): thing for thing in objects(grid, by_colour=False)}
         anchor, other = parts[first], parts[second]
         (to,), (start,) = ([p for p in part.places if grid[p] == mark] for part in (anchor, other))
-        canvas = np.pad(np.where(other.mask(grid), np.uint8(0), grid), margin := 0 if stay else max(grid.shape))
+        wider = np.pad(np.where(other.mask(grid), np.uint8(0), grid), margin := 0 if stay else max(grid.shape))
         targets = np.array(other.places) - start + to + margin
-        if not within(canvas, targets) or np.count_nonzero(canvas[tuple(targets.T)]) > 1:
+        if not within(wider, targets) or np.count_nonzero(wider[tuple(targets.T)]) > 1:
             return None
-        canvas[tuple(targets.T)] = other.colours[other.cells]
-        return canvas if stay else crop(canvas)
+        wider[tuple(targets.T)] = other.colours[other.cells]
+        return wider if stay else crop(wider)
 
     return scene, rule
 
@@ -373,7 +375,7 @@ def border_conveyor(rng):
     places, filled = int(rng.choice([-3, -2, -1, 1, 2, 3])), rng.random() < 0.5
 
     def scene(rng):
-        grid = noise(rng, *sides(rng, 3, 7), colours, density)
+        grid = noise(rng, *canvas(rng, 3, 7), colours, density)
         if not filled:
             grid[1:-1, 1:-1] = 0
         return grid
@@ -396,7 +398,7 @@ def rows_slide(rng):
     mark = pick_colour(rng, (0, *colours))
 
     def scene(rng):
-        grid = noise(rng, *sides(rng, 3, 8), colours, density)
+        grid = noise(rng, *canvas(rng, 3, 8), colours, density)
         if rng.random() < 0.5:
             grid[:] = grid[0]
         if kind == "marked":
@@ -423,7 +425,7 @@ def block_bursts(rng):
     drawn, core = rng.random() < 0.4, pick_colour(rng, (0, *colours)) if rng.random() < 0.3 else 0
 
     def scene(rng):
-        grid = blank(*sides(rng, 5, 10))
+        grid = blank(*canvas(rng, 5, 10))
         for _ in range(rng.integers(1, 3)):
             place(rng, grid, noise(rng, 2, 2, colours, 1), margin=1)
         return grid
@@ -454,7 +456,7 @@ def frame_and_content_part(rng):
     frame_moves, axis, sign = rng.random() < 0.5, int(rng.integers(2)), int(rng.choice([-1, 1]))
 
     def scene(rng):
-        grid, content = blank(*sides(rng, 6, 10)), blob(rng, rng.integers(1, 5), 2, 3)
+        grid, content = blank(*canvas(rng, 6, 10)), blob(rng, rng.integers(1, 5), 2, 3)
         shape = np.pad(content, 1)
         sprite = np.where(shape, rng.choice(np.array(colours, np.uint8), shape.shape), painted(box_outline(*shape.shape), frame))
         place(rng, grid, sprite.astype(np.uint8))

@@ -9,6 +9,7 @@ from .scenes import (
     FOUR,
     blank,
     box_outline,
+    canvas,
     most_common,
     noise,
     objects,
@@ -17,7 +18,6 @@ from .scenes import (
     pick_colours,
     place,
     scatter,
-    sides,
 )
 
 
@@ -109,7 +109,7 @@ def turns_at_walls(rng):
     trail = start if rng.random() < 0.4 else trail
 
     def scene(rng):
-        grid = blank(*sides(rng, 4, 9))
+        grid = blank(*canvas(rng, 4, 9))
         grid[0, 0] = start
         scatter(rng, grid, rng.integers(1, 6), [wall])
         return grid
@@ -136,7 +136,7 @@ def ways_to_the_edge(rng):
     density = rng.uniform(0.3, 0.5)
 
     def scene(rng):
-        return noise(rng, *sides(rng, 5, 10), [colour], density)
+        return noise(rng, *canvas(rng, 5, 10), [colour], density)
 
     def rule(grid):
         out = ndimage.binary_propagation(box_outline(*grid.shape) & (grid != 0), FOUR, grid != 0)
@@ -154,7 +154,7 @@ def snake_pulled_straight(rng):
 
     def scene(rng):
         walk = snake(rng, rng.integers(short, long), 6, 6)
-        grid = blank(*sides(rng, 5, 9))
+        grid = blank(*canvas(rng, 5, 9))
         place(rng, grid, snake_sprite(walk, [head, *rng.choice(colours, len(walk) - 1)]))
         return grid if grid.any() and len(walk) >= 4 else None
 
@@ -173,7 +173,7 @@ def snake_crawls(rng):
 
     def scene(rng):
         walk = snake(rng, rng.integers(3, 8), 5, 5)
-        grid = blank(*sides(rng, 5, 10))
+        grid = blank(*canvas(rng, 5, 10))
         body = np.resize(colours, len(walk) - 1)
         return grid if place(rng, grid, snake_sprite(walk, [head, *body])) and len(walk) >= 3 else None
 
@@ -191,17 +191,35 @@ def snake_crawls(rng):
     return scene, rule
 
 
-@family("From the mark in the corner a spiral of its colour winds inwards, leaving a free track between its turns.")
+@family("From the mark in the corner of the grid, or of its inner field, a spiral winds inwards, leaving a free track.")
 def spiral_inwards(rng):
     clockwise = 1 if rng.random() < 0.5 else -1
     ground = pick_colour(rng) if rng.random() < 0.2 else 0
+    around = pick_colour(rng, (0, ground)) if rng.random() < 0.6 else None
 
     def scene(rng):
-        grid = blank(*sides(rng, 4, 10), ground)
-        grid[0, 0] = pick_colour(rng, (0, ground))
-        return np.rot90(grid, rng.integers(4))
+        height, width = canvas(rng, 4, 10) if around is None else canvas(rng, 7, 12)
+        ink = pick_colour(rng, (0, ground, around))
+        if around is None:
+            field = blank(height, width, ground)
+            field[0, 0] = ink
+            return np.rot90(field, rng.integers(4))
+        field = blank(*(int(rng.integers(4, side)) for side in (height, width)), ground)
+        field[rng.choice([0, -1]), rng.choice([0, -1])] = ink
+        grid = blank(height, width, around)
+        row, column = (int(rng.integers(room + 1)) for room in np.subtract(grid.shape, field.shape))
+        grid[row : row + len(field), column : column + field.shape[1]] = field
+        return grid
 
     def rule(grid):
+        if around is None:
+            return wound(grid)
+        rows, columns = np.nonzero(grid != around)
+        output, box = grid.copy(), (slice(rows.min(), rows.max() + 1), slice(columns.min(), columns.max() + 1))
+        output[box] = wound(grid[box])
+        return output
+
+    def wound(grid):
         colour, cell = most_common(grid, (ground,)), tuple(int(v) for v in np.argwhere(grid != ground)[0])
         step = next(s for s in STRAIGHT if ahead(grid, cell, s) and ahead(grid, cell, (s[1] * clockwise, -s[0] * clockwise)))
         spiral, blocked = grid.copy(), 0
@@ -223,7 +241,7 @@ def spiral_outwards(rng):
     gap, clockwise = int(rng.choice([2, 2, 3])), 1 if rng.random() < 0.5 else -1
 
     def scene(rng):
-        height, width = sides(rng, 6, 10)
+        height, width = canvas(rng, 6, 10)
         grid = blank(height, width)
         grid[rng.integers(2, height - 2), rng.integers(2, width - 2)] = pick_colour(rng, (0, line))
         return grid
@@ -250,7 +268,7 @@ def where_the_trail_ends(rng):
     trails = int(rng.integers(2, 4))
 
     def scene(rng):
-        grid = blank(*sides(rng, 6, 10))
+        grid = blank(*canvas(rng, 6, 10))
         for number, end in enumerate(rng.permutation(ends)[:trails]):
             walk = snake(rng, rng.integers(4, 9), 6, 6)
             colours = [decoy if number else start, *[trail] * (len(walk) - 2), end]
@@ -272,7 +290,7 @@ def wires_carry_colour(rng):
     wires = int(rng.integers(2, 5))
 
     def scene(rng):
-        grid = blank(*sides(rng, 6, 10))
+        grid = blank(*canvas(rng, 6, 10))
         for number in range(wires):
             walk = snake(rng, rng.integers(4, 9), 6, 6)
             parts = np.full(len(walk), wire)
@@ -292,28 +310,6 @@ def wires_carry_colour(rng):
     return scene, rule
 
 
-@family("The answer is the colour of the mark that is the fewest steps away from the start, on ways around the walls.")
-def nearest_by_steps(rng):
-    wall, start, *colours = pick_colours(rng, int(rng.integers(5, 9)))
-    marks = int(rng.integers(2, 4))
-    density = rng.uniform(0.25, 0.45)
-
-    def scene(rng):
-        grid = noise(rng, *sides(rng, 5, 9), [wall], density)
-        for colour in [start, *rng.permutation(colours)[:marks]]:
-            scatter(rng, grid, 1, [colour])
-        return grid
-
-    def rule(grid):
-        steps = steps_from(grid != wall, place_of(grid, start))
-        reached = [cell for cell in steps if grid[cell]][1:]
-        if not reached or (len(reached) > 1 and steps[reached[0]] == steps[reached[1]]):
-            return None
-        return np.full((1, 1), grid[reached[0]], np.uint8)
-
-    return scene, rule
-
-
 @family("All dead ends of the network are pruned away: only the way from one mark to the other stays.")
 def dead_ends_pruned(rng):
     road, mark = pick_colours(rng, 2)
@@ -321,7 +317,7 @@ def dead_ends_pruned(rng):
     sparse = float(rng.choice([0, 0.1]))
 
     def scene(rng):
-        height, width = 2 * rng.integers(2, 5, 2) + 1
+        height, width = (2 * side + 1 for side in canvas(rng, 2, 4))
         grid = painted(maze(rng, height, width) & (rng.random((height, width)) >= sparse), road)
         cells = np.argwhere(grid)
         for row, column in cells[rng.permutation(len(cells))[:2]]:
@@ -347,7 +343,7 @@ def path_striped(rng):
     runs = int(rng.integers(1, 3))
 
     def scene(rng):
-        grid = blank(*sides(rng, 5, 9))
+        grid = blank(*canvas(rng, 5, 9))
         walk = snake(rng, rng.integers(5, 13), 7, 7)
         place(rng, grid, snake_sprite(walk, [head] + [plain] * (len(walk) - 1)))
         return grid if (grid != 0).sum() > 4 else None
@@ -387,7 +383,7 @@ def farthest_cell(rng):
     wall, floor = (wall, 0) if rng.random() < 0.5 else (0, wall)
 
     def scene(rng):
-        height, width = 2 * rng.integers(2, 5, 2) + 1
+        height, width = (2 * side + 1 for side in canvas(rng, 2, 4))
         grid = np.where(maze(rng, height, width), np.uint8(floor), np.uint8(wall))
         free = np.argwhere(grid == floor)
         grid[tuple(free[rng.integers(len(free))])] = start
@@ -411,7 +407,7 @@ def beads_on_rings(rng):
     far = int(rng.integers(1, 5))
 
     def scene(rng):
-        grid = blank(*sides(rng, 5, 10))
+        grid = blank(*canvas(rng, 5, 10))
         for _ in range(rng.integers(1, 4)):
             outline = painted(box_outline(*rng.integers(3, 6, 2)), ring)
             cells = np.argwhere(outline)
@@ -438,7 +434,7 @@ def network_points(rng):
     ends = bool(rng.random() < 0.5)
 
     def scene(rng):
-        height, width = 2 * rng.integers(2, 5, 2) + 1
+        height, width = (2 * side + 1 for side in canvas(rng, 2, 4))
         return painted(maze(rng, height, width), road)
 
     def rule(grid):

@@ -5,7 +5,22 @@ from itertools import product
 import numpy as np
 
 from .family import family
-from .scenes import blank, blob, crop, draw, noise, objects, painted, pick_colour, pick_colours, place, scatter, sides
+from .scenes import (
+    blank,
+    blob,
+    canvas,
+    colours_in,
+    crop,
+    draw,
+    noise,
+    objects,
+    painted,
+    pick_colour,
+    pick_colours,
+    place,
+    scatter,
+    sides,
+)
 from .symmetry import cover, one_of, spoil
 
 
@@ -42,7 +57,7 @@ def continue_repeating_rows(rng):
     longest = int(rng.integers(2, 5))
 
     def scene(rng):
-        height, width, period = int(rng.integers(6, 11)), int(rng.integers(2, 8)), int(rng.integers(2, longest + 1))
+        (height, width), period = canvas(rng, 6, 10, (2, 7)), int(rng.integers(2, longest + 1))
         grid = repeated(noise(rng, period, width, colours, density), height, width)
         grid[int(rng.integers(period + 1, max(period + 2, height - 1))) :] = 0
         return grid
@@ -82,7 +97,7 @@ def fill_patches_of_tiling(rng):
     only_hidden = patches == 1 and rng.random() < 0.5
 
     def scene(rng):
-        height, width = sides(rng, 5, 9)
+        height, width = canvas(rng, 5, 9)
         tile = noise(rng, int(rng.integers(1, height // 2 + 1)), int(rng.integers(2, width // 2 + 1)), colours, density)
         grid = repeated(tile, height, width)
         for _ in range(patches):
@@ -112,7 +127,7 @@ def faults_of_tiling(rng):
     mark = mark if rng.random() < 0.5 else None
 
     def scene(rng):
-        grid = repeated(noise(rng, tall, wide, colours, 1.0), *sides(rng, max(5, 3 * tall - 1), 9))
+        grid = repeated(noise(rng, tall, wide, colours, 1.0), *canvas(rng, max(5, 3 * tall - 1), 9))
         spoil(rng, grid, int(rng.integers(1, 5)), colours)
         return grid
 
@@ -147,7 +162,7 @@ def texture_of_rectangles(rng):
     spared = pick_colour(rng, (0, ink, *colours)) if rng.random() < 0.3 else None
 
     def scene(rng):
-        grid = blank(*sides(rng, 6, 10))
+        grid = blank(*canvas(rng, 6, 10))
         for _ in range(rng.integers(1, 4)):
             colour = one_of(rng, colours if spared is None else [spared, *colours])
             place(rng, grid, blank(*sides(rng, 2, 5), colour))
@@ -162,7 +177,7 @@ def texture_of_rectangles(rng):
                 output[thing.mask(grid) & texture_here] = ink
         return output
 
-    return scene, rule
+    return scene, rule, colours_in
 
 
 @family("The motif repeats from where it stands, in a row or over the whole grid, with the same gap between its copies.")
@@ -173,7 +188,7 @@ def motif_fills_the_grid(rng):
 
     def scene(rng):
         motif = crop(noise(rng, *(int(v) for v in rng.integers(1, 4, 2)), colours, density))
-        grid = blank(*sides(rng, 5, 10))
+        grid = blank(*canvas(rng, 5, 10))
         return grid if motif.any() and motif.size > 1 and place(rng, grid, motif) else None
 
     def rule(grid):
@@ -205,11 +220,14 @@ ARRANGEMENTS = (
 @family("The colours listed in the top row fill the grid in turns as rows, columns, diagonals or nested corners.")
 def stripes_from_listed_colours(rng):
     arrangement, thick = one_of(rng, ARRANGEMENTS), one_of(rng, (1, 1, 2))
-    most, stays, repeats = int(rng.integers(2, 5)), rng.random() < 0.4, rng.random() < 0.7
+    most, stays, repeats = int(rng.integers(3, 7)), rng.random() < 0.4, rng.random() < 0.7
+    palette = 2 if rng.random() < 0.3 else 6  # of two colours, many come more than once
 
     def scene(rng):
-        grid = blank(*sides(rng, 4, 9))
-        listed = pick_colours(rng, int(rng.integers(2, min(most, grid.shape[1]) + 1)))
+        grid = blank(*canvas(rng, 4, 9))
+        listed = rng.choice(pick_colours(rng, palette), int(rng.integers(2, min(most, grid.shape[1]) + 1)))
+        if len({*listed.tolist()}) == 1:
+            return None
         grid[0, : len(listed)] = listed
         return grid
 
@@ -237,7 +255,7 @@ def rhythm_from_each_cell(rng):
     both_ways = rng.random() < 0.3
 
     def scene(rng):
-        grid = blank(*sides(rng, 4, 10))
+        grid = blank(*canvas(rng, 4, 10))
         for row in rng.permutation(grid.shape[0])[: int(rng.integers(1, 4))]:
             grid[row, rng.integers(grid.shape[1] if both_ways else grid.shape[1] - 2)] = one_of(rng, colours)
         return grid
@@ -260,7 +278,7 @@ def zigzag_from_the_edge(rng):
     turn_ink = pick_colour(rng, (0, *colours)) if rng.random() < 0.4 else None
 
     def scene(rng):
-        grid = blank(*sides(rng, rise + 2, 10))
+        grid = blank(*canvas(rng, rise + 2, 10))
         grid[one_of(rng, range(rise, grid.shape[0])) - (0 if upward else rise), 0] = one_of(rng, colours)
         if rng.random() < 0.5:
             scatter(rng, grid[:, :1], 1, colours)
@@ -347,7 +365,7 @@ def missing_items_of_rows(rng):
     longest, wipes = int(rng.integers(2, 5)), rng.random() < 0.3  # answers as a column, or in place
 
     def scene(rng):
-        height, width = int(rng.integers(1, 6)), int(rng.integers(2 * longest + 1, 11))
+        height, width = canvas(rng, 1, 5, (2 * longest + 1, 10))
         rows = [repeated(noise(rng, 1, int(rng.integers(2, longest + 1)), colours, 1.0), 1, width) for _ in range(height)]
         grid = np.vstack(rows)
         grid[np.arange(height), rng.integers(0, width, height)] = hidden
@@ -373,7 +391,7 @@ def rows_shift_on(rng):
     density, given = rng.uniform(0.3, 1.0), one_of(rng, ("top", "bottom", "any"))
 
     def scene(rng):
-        grid = blank(*sides(rng, 3, 9))
+        grid = blank(*canvas(rng, 3, 9))
         row = {"top": 0, "bottom": grid.shape[0] - 1, "any": int(rng.integers(grid.shape[0]))}[given]
         grid[row] = noise(rng, 1, grid.shape[1], colours, density)[0]
         return grid
@@ -393,7 +411,7 @@ def copies_in_turning_colours(rng):
     fall = one_of(rng, (0, 0, 1, -1))  # every copy this much lower than the last
 
     def scene(rng):
-        grid = blank(*sides(rng, 4, 11))
+        grid = blank(*canvas(rng, 4, 11))
         shape = painted(blob(rng, int(rng.integers(2, 6)), 3, 3), cycle[0])
         if grid.shape[1] < 2 * shape.shape[1] + gap or grid.shape[0] < shape.shape[0]:
             return None
@@ -405,34 +423,6 @@ def copies_in_turning_colours(rng):
         for number in range(grid.shape[1]):
             column = columns.min() + number * (shape.shape[1] + gap)
             draw(output, painted(shape, cycle[number % len(cycle)]), rows.min() + number * fall, column)
-        return output
-
-    return scene, rule
-
-
-@family("All rows are one sequence, moved around; only the row that is not.")
-def row_of_another_sequence(rng):
-    colours, blanks = pick_colours(rng, int(rng.integers(2, 5))), one_of(rng, (0.6, 1.0))
-    answer = one_of(rng, ("row", "row", "mark"))
-    ink = pick_colour(rng, (0, *colours))
-
-    def scene(rng):
-        height, width = int(rng.integers(3, 8)), int(rng.integers(4, 9))
-        sequence = noise(rng, 1, width, colours, blanks)[0]
-        other = sequence.copy()
-        spoil(rng, other[None], int(rng.integers(1, 3)), [0, *colours] if blanks < 1 else colours)
-        rows = [other] + [np.roll(sequence, int(rng.integers(width))) for _ in range(height - 1)]
-        return np.stack([rows[number] for number in rng.permutation(height)])
-
-    def rule(grid):
-        kinds = [min(tuple(np.roll(row, k).tolist()) for k in range(len(row))) for row in grid]
-        strange = [number for number, kind in enumerate(kinds) if kinds.count(kind) == 1]
-        if len(strange) != 1 or len(set(kinds)) != 2 or not grid[strange[0]].any():
-            return None
-        if answer == "row":
-            return grid[strange]
-        output = grid.copy()
-        output[strange[0]] = ink
         return output
 
     return scene, rule

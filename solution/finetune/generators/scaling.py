@@ -6,6 +6,8 @@ from .family import family
 from .scenes import (
     blank,
     blob,
+    canvas,
+    colours_in,
     crop,
     draw,
     noise,
@@ -57,11 +59,11 @@ def without_repeats(grid: np.ndarray) -> np.ndarray:
 @family("Every cell becomes a block of a fixed height and width.")
 def cells_to_blocks(rng):
     height, width = [(1, 2), (1, 3), (2, 2), (2, 3), (3, 3), (1, 4)][rng.integers(6)]
-    colours = pick_colours(rng, int(rng.integers(1, 5)))
+    colours = pick_colours(rng, int(rng.integers(2, 5)))
     density = rng.choice([0.5, 0.8, 1.0])
 
     def scene(rng):
-        return noise(rng, rng.integers(2, 10 // height + 1), rng.integers(2, 10 // width + 1), colours, density)
+        return noise(rng, *canvas(rng, 2, 10 // height, (2, 10 // width)), colours, density)
 
     def rule(grid):
         return enlarged(grid, height, width)
@@ -76,7 +78,7 @@ def enlarged_by_dots(rng):
     palette = pick_colours(rng, int(rng.integers(1, 5)), (0, line))
 
     def scene(rng):
-        height, width = sides(rng, 2, 3)
+        height, width = canvas(rng, 2, 3)
         grid = blank(height, width + 3, line)
         grid[:, :width], grid[:, width + 1 :] = picture(rng, height, width, palette), 0
         dots = int(rng.integers(1, 4))
@@ -107,7 +109,7 @@ def colours_to_patterns(rng):
     behind = pick_colour(rng, (0, *colours)) if rng.random() < 0.3 else 0
 
     def scene(rng):
-        return noise(rng, *sides(rng, 2, most), colours, 0.8)
+        return noise(rng, *canvas(rng, 2, most), colours, 0.8)
 
     def rule(grid):
         output = np.zeros(np.multiply(grid.shape, side), np.uint8)
@@ -115,7 +117,7 @@ def colours_to_patterns(rng):
             output += np.kron(grid == colour, np.where(pattern, colour, behind)).astype(np.uint8)
         return output
 
-    return scene, rule
+    return scene, rule, colours_in
 
 
 @family("Runs of equal rows and of equal columns shrink to one row or column each.")
@@ -125,12 +127,12 @@ def uneven_blocks_collapse(rng):
     only_columns = rng.random() < 0.2
 
     def scene(rng):
-        base = rng.choice(np.array(colours, np.uint8), sides(rng, 2, 4))
+        base = rng.choice(np.array(colours, np.uint8), canvas(rng, 2, 4))
         rows, columns = (rng.integers(1, most + 1, side) for side in base.shape)
         return np.repeat(np.repeat(base, 1 if only_columns else rows, 0), columns, 1)
 
     def rule(grid):
-        return without_repeats(grid) if max(grid.shape) <= 10 else None
+        return without_repeats(grid) if max(grid.shape) <= 20 else None
 
     return scene, rule
 
@@ -141,7 +143,7 @@ def blocks_vote(rng):
     colours = np.array(pick_colours(rng, int(rng.integers(2, 5)), ()), np.uint8)
 
     def scene(rng):
-        base = rng.choice(colours, (rng.integers(2, 10 // height + 1), rng.integers(2, 10 // width + 1)))
+        base = rng.choice(colours, canvas(rng, 2, 10 // height, (2, 10 // width)))
         grid = enlarged(base, height, width)
         return np.where(rng.random(grid.shape) < 0.12, rng.choice(colours, grid.shape), grid)
 
@@ -161,10 +163,10 @@ def every_nth_kept(rng):
     down, across = [(2, 2), (2, 1), (3, 1), (3, 3), (2, 3)][rng.integers(5)]
     start = int(rng.integers(down))
     colours = pick_colours(rng, int(rng.integers(2, 5)))
-    lines = pick_colour(rng, (0, *colours)) if rng.random() < 0.3 else None  # the dropped rows are of one colour
+    lines = pick_colour(rng, (0, *colours)) if rng.random() < 0.6 else None  # the dropped rows are of one colour
 
     def scene(rng):
-        grid = noise(rng, *sides(rng, 2 * down, 9), colours, 0.7)
+        grid = noise(rng, *canvas(rng, 2 * down, 9), colours, 0.7)
         if lines:
             grid[np.arange(len(grid)) % down != start] = lines
         return grid
@@ -184,7 +186,7 @@ def object_grows_in_place(rng):
     new = pick_colour(rng, (0, growing, inner, *others))
 
     def scene(rng):
-        grid = blank(*sides(rng, 6, 9))
+        grid = blank(*canvas(rng, 6, 9))
         sprite = painted(blob(rng, rng.integers(2, 7), 2 if times == 3 else 3, 2 if times == 3 else 3), growing)
         scatter(rng, sprite, 1, [inner], background=growing)
         corner = place(rng, grid, enlarged(np.full_like(sprite, 10), times))  # the room it needs
@@ -219,12 +221,12 @@ def picture_fills_grid(rng):
     density = rng.choice([0.7, 1.0])
 
     def scene(rng):
-        small = picture(rng, *sides(rng, 2, 4), colours, density)
+        small = picture(rng, *canvas(rng, 2, 4), colours, density)
         down, across = rng.integers(1, 4), rng.integers(2, 5)
         down = {"both": down, "even": across, "one": 1}[stretch]
         grid = blank(small.shape[0] * down, small.shape[1] * across)
         grid[: small.shape[0], : small.shape[1]] = small
-        return grid if max(grid.shape) <= 10 else None
+        return grid if max(grid.shape) <= 20 else None
 
     def rule(grid):
         small = crop(grid)
@@ -243,7 +245,7 @@ def block_picture_reduced(rng):
         side = max(block, 2) if block else int(rng.integers(2, 4))
         shape = painted(blob(rng, rng.integers(3, 7), 3, 4 if side == 2 else 3), 1)
         small = np.where(shape, rng.choice(colours, shape.shape), 0).astype(np.uint8)
-        grid = blank(*sides(rng, 7, 10))
+        grid = blank(*canvas(rng, 7, 10))
         if place(rng, grid, enlarged(small, side)) is None:
             return None
         if loose:
@@ -270,7 +272,7 @@ def small_picture_colours_block(rng):
     def scene(rng):
         times = int(rng.integers(2, 4))
         small = picture(rng, *sides(rng, 2, 3 if times == 2 else 2), colours, density)
-        grid = blank(*sides(rng, 7, 10))
+        grid = blank(*canvas(rng, 7, 10))
         fits = place(rng, grid, enlarged(np.full_like(small, plain), times)) and place(rng, grid, np.where(small == 0, 10, small))
         return np.where(grid == 10, 0, grid).astype(np.uint8) if fits else None
 
@@ -294,14 +296,14 @@ def rows_repeat_by_count(rng):
     any_colour = rng.random() < 0.4
 
     def scene(rng):
-        grid = noise(rng, *sides(rng, 2, 4), others, 0.4) if others else blank(*sides(rng, 2, 4))
+        grid = noise(rng, *canvas(rng, 2, 4), others, 0.4) if others else blank(*canvas(rng, 2, 4))
         for row in grid:
             row[rng.permutation(len(row))[: rng.integers(0, 4)]] = counted
         return grid
 
     def rule(grid):
         times = (grid != 0 if any_colour else grid == counted).sum(1)
-        return np.repeat(grid, times, 0) if 2 <= times.sum() <= 10 else None
+        return np.repeat(grid, times, 0) if 2 <= times.sum() <= 20 else None
 
     return scene, rule
 
@@ -309,21 +311,22 @@ def rows_repeat_by_count(rng):
 @family("What lies between the four corner marks is cut out and enlarged.")
 def marked_window_enlarged(rng):
     mark = pick_colour(rng)
-    height, width = [(2, 2), (2, 2), (1, 2), (3, 3), (2, 3)][rng.integers(5)]
-    colours = pick_colours(rng, int(rng.integers(1, 4)), (0, mark))
-    most, density = (2 if height == 3 else 3), rng.uniform(0.2, 0.7)
+    times, loose = int(rng.integers(2, 4)), int(rng.choice([0, 0, 3]))
+    colours, density = pick_colours(rng, int(rng.integers(1, 4)), (0, mark)), rng.uniform(0.5, 0.9)
 
     def scene(rng):
-        grid = noise(rng, *sides(rng, 6, 9), colours, density)
-        tall, wide = sides(rng, 2, most)
-        row, column = rng.integers(0, grid.shape[0] - tall - 1), rng.integers(0, grid.shape[1] - wide - 1)
-        grid[np.ix_([row, row + tall + 1], [column, column + wide + 1])] = mark
-        return grid
+        grid = blank(*canvas(rng, 6, 10))
+        window = np.pad(picture(rng, *sides(rng, 2, 5 - times), colours, density), 1, constant_values=10)
+        window[np.ix_([0, -1], [0, -1])] = mark
+        if place(rng, grid, window) is None:
+            return None
+        scatter(rng, grid, loose, colours)
+        return np.where(grid == 10, 0, grid).astype(np.uint8)
 
     def rule(grid):
         rows, columns = np.nonzero(grid == mark)
         window = grid[rows.min() + 1 : rows.max(), columns.min() + 1 : columns.max()]
-        return enlarged(window, height, width) if window.any() else None
+        return enlarged(window, times) if len(np.unique(window)) > 1 else None
 
     return scene, rule
 
@@ -336,7 +339,7 @@ def cells_spread_apart(rng):
     density = rng.choice([0.7, 1.0])
 
     def scene(rng):
-        return noise(rng, *sides(rng, 2, 5 - gap), colours, density)
+        return noise(rng, *canvas(rng, 2, 5 - gap), colours, density)
 
     def rule(grid):
         output = blank(*(side * (gap + 1) - gap for side in grid.shape), line)
@@ -354,7 +357,7 @@ def dots_grow_by_colour(rng):
     paint = pick_colour(rng, (0, *colours)) if rng.random() < 0.4 else None
 
     def scene(rng):
-        grid = blank(*sides(rng, 5, 10))
+        grid = blank(*canvas(rng, 5, 10))
         for colour in [*rng.permutation(colours), *rng.choice(colours, 2)]:
             place(rng, grid, blank(1, 1, colour), gap=2, margin=1)
         return grid
@@ -367,7 +370,7 @@ def dots_grow_by_colour(rng):
             area[form & (area == 0)] = paint or grid[row, column]
         return output
 
-    return scene, rule
+    return scene, rule, colours_in
 
 
 @family("Every bar becomes two (or three) times as long, or half as long.")
@@ -408,7 +411,7 @@ def enlarged_twin_found(rng):
             if shape.size > 3:
                 shapes[shape.shape, shape.tobytes()] = painted(shape, body)
         shapes = list(shapes.values())
-        grid = blank(*sides(rng, 9, 10))
+        grid = blank(*canvas(rng, 9, 10))
         if len(shapes) < 2 or any(place(rng, grid, enlarged(s, 2)) is None for s in shapes):
             return None
         return grid if place(rng, grid, shapes[0] // body * np.uint8(key)) else None

@@ -1,11 +1,15 @@
 """Parts of random scenes for generator families: sizes, colours, shapes, placement; and finding objects in a grid.
 
 In:  a random generator and limits. Out: small arrays (uint8 grids, bool shapes).
-Grids are small by default (a task should fit 1,024 tokens); colour 0 is the background unless a family says otherwise.
+Colour 0 is the background unless a family says otherwise. The outermost size of a scene comes from `canvas`, so that a task
+may keep one size or be larger than its family asks; the sizes of things on it come from `sides`.
 Not here: rules.
 """
 
-from dataclasses import dataclass
+from collections.abc import Iterator
+from contextlib import contextmanager
+from contextvars import ContextVar
+from dataclasses import dataclass, field
 
 import numpy as np
 from scipy import ndimage
@@ -18,6 +22,79 @@ def sides(rng: np.random.Generator, low: int = 4, high: int = 10, square: bool =
     """Height and width, each from `low` to `high`."""
     height = int(rng.integers(low, high + 1))
     return height, height if square else int(rng.integers(low, high + 1))
+
+
+LARGEST_SIDE = 20
+
+
+@dataclass
+class Canvas:
+    """How a task draws the sizes of its scenes: all `alike` or each anew, `square` or not, at most `room` cells.
+
+    Sides go up to twice what the family asks for, at most to `LARGEST_SIDE`. `drawn` has the cells of the last size.
+    """
+
+    alike: bool
+    square: bool
+    room: float
+    drawn: int = 0
+    sizes: dict[tuple, tuple[int, int]] = field(default_factory=dict)
+
+    def size(self, rng: np.random.Generator, tall: tuple[int, int], wide: tuple[int, int], square: bool) -> tuple[int, int]:
+        """Height and width in the ranges `tall` and `wide`, which are stretched."""
+        limits = (tall, wide, square)
+        if limits not in self.sizes or not self.alike:
+            self.sizes[limits] = self._size(rng, self._stretched(tall), self._stretched(wide), square or self.square)
+        return self.sizes[limits]
+
+    def _stretched(self, limits: tuple[int, int]) -> tuple[int, int]:
+        low, high = limits
+        return (low + high) // 2 if self.alike else low, max(high, min(2 * high, LARGEST_SIDE))
+
+    def _size(self, rng, tall, wide, square) -> tuple[int, int]:
+        if square and (low := max(tall[0], wide[0])) <= (high := min(tall[1], wide[1])):
+            side = up_to(rng, low, high, self.room**0.5)
+            return side, side
+        if rng.random() < 0.5:  # of the first side the longer of two draws: large grids are rare where the room is small
+            height = max(up_to(rng, *tall, self.room / wide[0]) for _ in range(2))
+            return height, up_to(rng, *wide, self.room / height)
+        width = max(up_to(rng, *wide, self.room / tall[0]) for _ in range(2))
+        return up_to(rng, *tall, self.room / width), width
+
+
+_canvas: ContextVar[Canvas | None] = ContextVar("canvas", default=None)
+
+
+@contextmanager
+def drawing_on(canvas: Canvas) -> Iterator[None]:
+    """Within it, `canvas` gives sizes of this canvas."""
+    token = _canvas.set(canvas)
+    try:
+        yield
+    finally:
+        _canvas.reset(token)
+
+
+def canvas(
+    rng: np.random.Generator, low: int, high: int, wide: tuple[int, int] | None = None, square: bool = False
+) -> tuple[int, int]:
+    """Height and width of a scene, or of the parts it is made of: each from `low` to `high` (the width in the range `wide`),
+    or as the task's `Canvas` has it where a task is being drawn."""
+    tall, wide = (int(low), int(high)), wide or (int(low), int(high))
+    task = _canvas.get()
+    if task is not None and task.room:
+        height, width = task.size(rng, tall, wide, square)
+    else:
+        height = int(rng.integers(tall[0], tall[1] + 1))
+        width = height if square else int(rng.integers(wide[0], wide[1] + 1))
+    if task is not None:
+        task.drawn = height * width
+    return height, width
+
+
+def up_to(rng: np.random.Generator, low: int, high: int, room: float) -> int:
+    """A number from `low` to `high`, at most `room` where that is more than `low`."""
+    return int(rng.integers(low, max(low, min(high, int(room))) + 1))
 
 
 def blank(height: int, width: int, colour: int = 0) -> np.ndarray:
@@ -173,6 +250,11 @@ def most_common(grid: np.ndarray, exclude=()) -> int:
     counts = np.bincount(grid.ravel(), minlength=10)
     counts[list(exclude)] = -1
     return int(counts.argmax())
+
+
+def colours_in(grid: np.ndarray) -> set[int]:
+    """The colours of a grid, 0 among them; as `branches` of a family, where every colour has a treatment of its own."""
+    return set(np.unique(grid).tolist())
 
 
 def box_outline(height: int, width: int) -> np.ndarray:

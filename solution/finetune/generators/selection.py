@@ -10,7 +10,20 @@ from scipy import ndimage
 
 from .family import family
 from .lines import STRAIGHT, ahead
-from .scenes import Object, blank, blob, box_outline, draw, noise, objects, painted, pick_colour, pick_colours, place, sides
+from .scenes import (
+    Object,
+    blank,
+    blob,
+    box_outline,
+    canvas,
+    draw,
+    noise,
+    objects,
+    painted,
+    pick_colour,
+    pick_colours,
+    place,
+)
 
 
 def treatment(rng: np.random.Generator, exclude):
@@ -65,7 +78,7 @@ def form(thing: Object, turned: bool = False) -> tuple:
 
 def arranged(rng: np.random.Generator, sprites, low: int = 7, high: int = 10) -> np.ndarray | None:
     """A grid with all the sprites, apart from each other; None where they have no room."""
-    grid = blank(*sides(rng, max(low, 8) if len(sprites) > 4 else low, high))
+    grid = blank(*canvas(rng, max(low, 8) if len(sprites) > 4 else low, high))
     for sprite in sorted(sprites, key=lambda s: -s.size):
         if place(rng, grid, sprite) is None:
             return None
@@ -198,7 +211,7 @@ def at_the_edge(rng):
     edge = bool(rng.random() < 0.6)
 
     def scene(rng):
-        grid = blank(*sides(rng, 7, 10))
+        grid = blank(*canvas(rng, 7, 10))
         shapes = [painted(blob(rng, rng.integers(2, 7), 3, 3), rng.choice(colours)) for _ in range(rng.integers(3, 5))]
         for number, sprite in enumerate(shapes):
             if (number == 0) == edge:
@@ -355,7 +368,7 @@ def frame_contents(rng):
     with_frame = bool(rng.random() < 0.3)
 
     def scene(rng):
-        grid = blank(*sides(rng, 8, 11))
+        grid = blank(*canvas(rng, 8, 11))
         for colour in [frame, *rng.choice(others, 2)]:
             outline = painted(box_outline(*rng.integers(4, 6, 2)), colour)
             outline[1:-1, 1:-1] = noise(rng, outline.shape[0] - 2, outline.shape[1] - 2, inside)
@@ -366,29 +379,6 @@ def frame_contents(rng):
         rows, columns = np.nonzero(grid == frame)
         held = grid[rows.min() : rows.max() + 1, columns.min() : columns.max() + 1]
         return held if with_frame else held[1:-1, 1:-1]
-
-    return scene, rule
-
-
-@family("The answer is the colour that has the most objects (in some tasks the fewest), not the most cells.")
-def colour_of_most_objects(rng):
-    colours = pick_colours(rng, int(rng.integers(2, 6)))
-    most = bool(rng.random() < 0.7)
-
-    def scene(rng):
-        kinds = min(len(colours), int(rng.integers(2, 4)))
-        numbers = rng.permutation(np.arange(1, 7 - kinds))[:kinds]
-        sprites = []
-        for number, colour in zip(numbers, rng.permutation(colours)):
-            sprites += [painted(blob(rng, rng.integers(1, 8 // number + 1), 3, 3), colour) for _ in range(number)]
-        return arranged(rng, sprites)
-
-    def rule(grid):
-        counts, cells = Counter(t.colour for t in objects(grid)), Counter(grid[grid != 0].tolist())
-        colour = extreme(list(counts), counts.get, most)
-        if colour is None or colour == extreme(list(cells), cells.get, most):
-            return None
-        return np.full((1, 1), colour, np.uint8)
 
     return scene, rule
 
@@ -428,7 +418,7 @@ def pointed_at(rng):
     arrow = np.array([[shaft] * int(rng.integers(1, 3)) + [tip]], np.uint8)
 
     def scene(rng):
-        grid = blank(*sides(rng, 7, 10))
+        grid = blank(*canvas(rng, 7, 10))
         first, *others = [painted(blob(rng, rng.integers(3, 8), 3, 3), rng.choice(colours)) for _ in range(rng.integers(3, 5))]
         row = int(rng.integers(len(grid)))
         draw(grid, arrow, row, 0)

@@ -4,7 +4,21 @@ import numpy as np
 from scipy import ndimage
 
 from .family import family
-from .scenes import Object, blank, blob, crop, noise, objects, painted, pick_colour, pick_colours, place, scatter, sides
+from .scenes import (
+    Object,
+    blank,
+    blob,
+    canvas,
+    colours_in,
+    crop,
+    noise,
+    objects,
+    painted,
+    pick_colour,
+    pick_colours,
+    place,
+    scatter,
+)
 
 
 def blobs_of_sizes(rng: np.random.Generator, grid: np.ndarray, sizes, colours) -> bool:
@@ -60,7 +74,7 @@ def size_ranks_coloured(rng):
         paints = paints[::-1]
 
     def scene(rng):
-        grid = blank(*sides(rng, 7, 10))
+        grid = blank(*canvas(rng, 7, 10))
         return grid if blobs_of_sizes(rng, grid, rng.permutation(np.arange(1, 9))[:count], [body] * count) else None
 
     def rule(grid):
@@ -103,8 +117,7 @@ def rows_by_count(rng):
     edge = pick_colour(rng, (0, *colours)) if rng.random() < 0.3 else 0
 
     def scene(rng):
-        height = int(rng.integers(3, 7))
-        width = height + int(rng.integers(0, 3))
+        height, width = sorted(canvas(rng, 3, 8))
         grid = noise(rng, height, width, colours[1:], 0.4) if counted and colours[1:] else blank(height, width)
         for row, number in zip(grid, rng.permutation(width + 1)[:height]):
             row[rng.permutation(width)[:number]] = rng.choice([counted] if counted else colours, number)
@@ -122,8 +135,7 @@ def rows_by_first_cell(rng):
     density = rng.choice([0.0, 0.4, 1.0])
 
     def scene(rng):
-        height = int(rng.integers(3, 7))
-        width = height + int(rng.integers(0, 4))
+        height, width = sorted(canvas(rng, 3, 8))
         grid = noise(rng, height, width, colours, density)
         if rng.random() < 0.5:  # rows of one colour
             grid = np.where(grid, rng.choice(colours, (height, 1)), 0).astype(np.uint8)
@@ -147,12 +159,12 @@ def cells_sorted_in_rows(rng):
     rank[order] = np.arange(len(order))
 
     def scene(rng):
-        return rng.choice(np.array(order, np.uint8), sides(rng, 3, 7), p=weights)
+        return rng.choice(np.array(order, np.uint8), canvas(rng, 3, 7), p=weights)
 
     def rule(grid):
         return np.array(order, np.uint8)[np.sort(rank[grid], 1)]
 
-    return scene, rule
+    return scene, rule, colours_in
 
 
 @family("Rows that occur more than once lose their repeats (or all go, or only they stay, once each).")
@@ -162,7 +174,7 @@ def rows_thinned_out(rng):
     striped = len(colours) > 2 and rng.random() < 0.5
 
     def scene(rng):
-        count, width = int(rng.integers(3, 6)), int(rng.integers(3, 7))
+        count, width = canvas(rng, 3, 5, (3, 6))
         lines = noise(rng, count, width, colours, 0.6)
         if striped:
             lines[:] = rng.choice(colours, (count, 1))
@@ -208,7 +220,7 @@ def one_rank_stays(rng):
     counts = [3, 5] if rank is None else [3, 4, 5]
 
     def scene(rng):
-        grid, count = blank(*sides(rng, 7, 10)), int(rng.choice(counts))
+        grid, count = blank(*canvas(rng, 7, 10)), int(rng.choice(counts))
         sizes = rng.permutation(np.arange(1, 10))[:count]
         return grid if blobs_of_sizes(rng, grid, sizes, rng.choice(palette, count)) else None
 
@@ -228,7 +240,7 @@ def extremes_trade_colours(rng):
     count = int(rng.integers(3, 5))
 
     def scene(rng):
-        grid = blank(*sides(rng, 7, 10))
+        grid = blank(*canvas(rng, 7, 10))
         return grid if blobs_of_sizes(rng, grid, rng.permutation(np.arange(1, 9))[:count], rng.choice(palette, count)) else None
 
     def rule(grid):
@@ -248,7 +260,7 @@ def panels_by_dots(rng):
 
     def scene(rng):
         grid = blank(height, count * (width + 1) - 1)
-        for number, dots in enumerate(rng.permutation(height * width + 1)[:count]):
+        for number, dots in enumerate(rng.permutation(min(height * width, 4) + 1)[:count]):
             scatter(rng, grid[:, number * (width + 1) :][:, :width], int(dots), [rng.choice(colours)])
         grid[:, width :: width + 1] = line
         return grid
@@ -269,7 +281,7 @@ def layers_top_first(rng):
     thick, downwards = int(rng.integers(1, 3)), rng.random() < 0.3
 
     def scene(rng):
-        grid = blank(*sides(rng, 5 + thick, 8))
+        grid = blank(*canvas(rng, 5 + thick, 8))
         turned, colours = rng.integers(2), pick_colours(rng, count)
         halves = [rng.permutation(np.arange(1, side - 2, 3))[:2] for side in grid.shape]
         for number in range(count)[::-1]:  # the lowest first; rows and columns take turns, so each crosses the next
@@ -306,7 +318,7 @@ def dominoes_chained(rng):
     def scene(rng):
         count = int(rng.integers(2, 5))
         chain = pick_colours(rng, count + 1)
-        grid = blank(*sides(rng, 4, 7))
+        grid = blank(*canvas(rng, 4, 7))
         for number in rng.permutation(count):
             if place(rng, grid, np.array([chain[number : number + 2]], np.uint8)) is None:
                 return None

@@ -4,7 +4,7 @@ import numpy as np
 
 from ...arc.view import apply_symmetry
 from .family import family
-from .scenes import blank, blob, draw, noise, objects, painted, pick_colour, pick_colours, place, scatter, sides
+from .scenes import blank, blob, canvas, draw, noise, objects, painted, pick_colour, pick_colours, place, scatter
 
 LEFT_RIGHT, UP_DOWN, HALF_TURN, DIAGONAL, BOTH, QUARTERS = (0, 5), (0, 7), (0, 2), (0, 4), (0, 2, 5, 7), (0, 1, 2, 3)
 """Groups of symmetries, as indices for `apply_symmetry`; DIAGONAL and QUARTERS are for square pictures."""
@@ -17,7 +17,7 @@ def one_of(rng: np.random.Generator, options):
 
 def sides_for(rng: np.random.Generator, group, low: int, high: int) -> tuple[int, int]:
     """Height and width of a picture that can have the symmetries of a group."""
-    return sides(rng, low, high, square=group in (DIAGONAL, QUARTERS))
+    return canvas(rng, low, high, square=group in (DIAGONAL, QUARTERS))
 
 
 def symmetrised(picture: np.ndarray, group) -> np.ndarray:
@@ -78,7 +78,7 @@ def mirror_across_line(rng):
     density = rng.uniform(0.3, 0.7)
 
     def scene(rng):
-        height, width = int(rng.integers(3, 9)), int(rng.integers(5, 12))
+        height, width = canvas(rng, 3, 8, (5, 11))
         axis = int(rng.integers(2, width - 2))
         grid = noise(rng, height, width, colours, density)
         grid[:, slice(0, axis) if rng.random() < 0.5 else slice(axis, None)] = 0
@@ -134,13 +134,12 @@ def hidden_part_of_symmetric_picture(rng):
 
 @family("One cell: a colour for pictures with the symmetry, another for those without.")
 def symmetric_or_not(rng):
-    group, other = one_of(rng, ((LEFT_RIGHT, UP_DOWN), (HALF_TURN, LEFT_RIGHT), (DIAGONAL, HALF_TURN), (BOTH, LEFT_RIGHT)))
+    group, other = one_of(rng, ((LEFT_RIGHT, UP_DOWN), (UP_DOWN, LEFT_RIGHT), (BOTH, LEFT_RIGHT)))
     yes, no = pick_colours(rng, 2)
-    colours = pick_colours(rng, int(rng.integers(1, 4)))
-    square = DIAGONAL in (group, other)
+    colours = [yes, no] if rng.random() < 0.6 else pick_colours(rng, int(rng.integers(1, 4)))
 
     def scene(rng):
-        picture = noise(rng, *sides(rng, 3, 6, square), colours, 0.55)
+        picture = noise(rng, *canvas(rng, 3, 6), colours, 0.55)
         fate = rng.random()
         picture = symmetrised(picture, other if fate < 0.2 else group)
         if fate > 0.6:
@@ -150,18 +149,18 @@ def symmetric_or_not(rng):
     def rule(grid):
         return blank(1, 1, yes if is_symmetric(grid, group) else no)
 
-    return scene, rule
+    return scene, rule, lambda grid: {is_symmetric(grid, group)}
 
 
 @family("The cells that differ from their mirror image are marked, the others stay or are blanked.")
 def mark_mirror_faults(rng):
-    group = one_of(rng, (LEFT_RIGHT, HALF_TURN, DIAGONAL))
-    mark, *colours = pick_colours(rng, int(rng.integers(3, 6)))
-    others = one_of(rng, ("stay", "blank"))
+    group = one_of(rng, (LEFT_RIGHT, LEFT_RIGHT, UP_DOWN))
+    mark, *colours = pick_colours(rng, int(rng.integers(2, 4)))
+    others, density = one_of(rng, ("stay", "stay", "blank")), rng.uniform(0.3, 0.5)
 
     def scene(rng):
-        grid = symmetrised(noise(rng, *sides_for(rng, group, 3, 9), colours, 1.0), group)
-        spoil(rng, grid, int(rng.integers(1, 4)), colours)
+        grid = symmetrised(noise(rng, *sides_for(rng, group, 5, 9), colours, density), group)
+        spoil(rng, grid, int(rng.integers(1, 4)), [0, *colours])
         return grid
 
     def rule(grid):
@@ -187,7 +186,7 @@ def turn_arm_about_centre(rng):
         square = blank(2 * reach + 1, 2 * reach + 1)
         draw(square, arm, reach - arm.shape[0], reach + int(rng.integers(reach + 2 - arm.shape[1])))
         square[reach, reach] = centre
-        grid = blank(*sides(rng, 2 * reach + 1, min(2 * reach + 4, 9)))
+        grid = blank(*canvas(rng, 2 * reach + 1, min(2 * reach + 4, 9)))
         corner = [int(rng.integers(side - 2 * reach)) for side in grid.shape]
         draw(grid, np.rot90(square, int(rng.integers(4))), *corner)
         return grid
@@ -211,7 +210,7 @@ def treat_symmetric_objects(rng):
     ink, treatment = pick_colour(rng, (0, *colours)), one_of(rng, ("keep", "remove", "recolour"))
 
     def scene(rng):
-        grid = blank(*sides(rng, 7, 11))
+        grid = blank(*canvas(rng, 7, 11))
         for _ in range(rng.integers(3, 6)):
             kind = one_of(rng, ("across", "across", "along", "neither"))
             place(rng, grid, painted(shape_of_kind(rng, kind), one_of(rng, colours)))
@@ -236,7 +235,7 @@ def tile_with_the_symmetry(rng):
     colours, side = pick_colours(rng, int(rng.integers(2, 4))), int(rng.integers(3, 5))
 
     def scene(rng):
-        grid = blank(*sides(rng, 2 * side + 1, 2 * side + 3))
+        grid = blank(*canvas(rng, 2 * side + 1, 2 * side + 3))
         count = int(rng.integers(2, 5))
         for number in range(count):
             tile = noise(rng, side, side, colours, 1.0)
@@ -260,7 +259,7 @@ def cut_along_mirrors(rng):
 
     def scene(rng):
         group = one_of(rng, (LEFT_RIGHT, UP_DOWN, BOTH))
-        height, width = (side if odd else side + side % 2 for side in sides(rng, 3, 9))
+        height, width = (side if odd else side + side % 2 for side in canvas(rng, 3, 9))
         return symmetrised(noise(rng, height, width, colours, density), group)
 
     def rule(grid):
@@ -269,7 +268,7 @@ def cut_along_mirrors(rng):
         part = grid[:, width // 2 :] if across and far else grid[:, : (width + 1) // 2] if across else grid
         return part[height // 2 :] if along and far else part[: (height + 1) // 2] if along else part
 
-    return scene, rule
+    return scene, rule, lambda grid: {(is_symmetric(grid, LEFT_RIGHT), is_symmetric(grid, UP_DOWN))}
 
 
 @family("Every object is unfolded at its side in the hinge colour: its mirror image appears beyond the hinge.")
@@ -278,7 +277,7 @@ def unfold_at_hinge(rng):
     ink = pick_colour(rng, (0, hinge, *colours)) if rng.random() < 0.3 else None
 
     def scene(rng):
-        grid = blank(*sides(rng, 6, 10))
+        grid = blank(*canvas(rng, 6, 10))
         for _ in range(rng.integers(1, 4)):
             shape = blob(rng, int(rng.integers(3, 7)), 3, 3)
             body = painted(shape, 1) * noise(rng, *shape.shape, colours, 1.0)
@@ -316,7 +315,7 @@ def draw_mirror_axis(rng):
     inside, most = rng.random() < 0.5, int(rng.integers(1, 4))
 
     def scene(rng):
-        grid = blank(*sides(rng, 6, 10))
+        grid = blank(*canvas(rng, 6, 10))
         for _ in range(rng.integers(1, most + 1)):
             place(rng, grid, painted(shape_of_kind(rng, one_of(rng, ("across", "along")), 5), one_of(rng, colours)))
         return grid
@@ -357,29 +356,10 @@ def make_picture_symmetric(rng):
     return scene, rule
 
 
-@family("Coloured cells with an equal partner at their mirror place vanish (or only those stay).")
-def pairs_in_the_mirror(rng):
-    group, keep_pairs = one_of(rng, (LEFT_RIGHT, HALF_TURN)), rng.random() < 0.4
-    colours = pick_colours(rng, int(rng.integers(1, 4)))
-
-    def scene(rng):
-        height, width = sides(rng, 3, 9)
-        grid = symmetrised(noise(rng, height, width + width % 2, colours, 0.4), group)
-        spoil(rng, grid, int(rng.integers(2, 7)), [0, *colours])
-        return grid
-
-    def rule(grid):
-        paired = grid == apply_symmetry(grid, group[1])
-        output = np.where(paired == keep_pairs, grid, 0)
-        return output if output.any() else None
-
-    return scene, rule
-
-
 @family("In a picture with four equal parts, each spoiled cell takes the colour that its other three images have.")
 def outvoted_by_symmetry(rng):
     group, colours = one_of(rng, (BOTH, QUARTERS)), pick_colours(rng, int(rng.integers(2, 5)))
-    stain = pick_colours(rng, 2, (0, *colours)) if rng.random() < 0.5 else colours
+    stain = pick_colours(rng, 2, (0, *colours))
 
     def scene(rng):
         half = sides_for(rng, group, 2, 4)
@@ -402,7 +382,7 @@ def colour_by_mirrors(rng):
     kinds = ["across", "along", one_of(rng, ("both", "neither")), one_of(rng, ("across", "neither"))]
 
     def scene(rng):
-        grid = blank(*sides(rng, 7, 11))
+        grid = blank(*canvas(rng, 7, 11))
         for kind in rng.permutation(kinds):
             place(rng, grid, painted(shape_of_kind(rng, kind), base))
         return grid
@@ -414,4 +394,4 @@ def colour_by_mirrors(rng):
             output[thing.mask(grid)] = inks[2 if across and along else 0 if across else 1 if along else 3]
         return output
 
-    return scene, rule
+    return scene, rule, lambda grid: {(is_symmetric(o.cells, LEFT_RIGHT), is_symmetric(o.cells, UP_DOWN)) for o in objects(grid)}

@@ -5,7 +5,7 @@ import numpy as np
 from ...arc.view import apply_symmetry
 from .family import family
 from .patterns import cut_at_lines
-from .scenes import blank, noise, objects, pick_colour, pick_colours, place, scatter, sides
+from .scenes import blank, canvas, colours_in, noise, objects, pick_colour, pick_colours, place, scatter
 from .symmetry import one_of
 
 FLIPS = (0, 2, 5, 7)
@@ -39,7 +39,7 @@ def mirrored_copies(rng):
     colours, density, most = pick_colours(rng, int(rng.integers(1, 5))), rng.uniform(0.4, 1.0), 6 - max(rows, columns)
 
     def scene(rng):
-        return noise(rng, *sides(rng, 2, most + 1, square), colours, density)
+        return noise(rng, *canvas(rng, 2, most + 1, square=square), colours, density)
 
     def rule(grid):
         return laid_out([[apply_symmetry(grid, way) if way >= 0 else np.zeros_like(grid) for way in row] for row in ways])
@@ -54,7 +54,7 @@ def every_second_tile_differs(rng):
     ink, *colours = pick_colours(rng, int(rng.integers(2, 6)))
 
     def scene(rng):
-        return noise(rng, *sides(rng, 2, 4), [one_of(rng, colours)], 0.55)
+        return noise(rng, *canvas(rng, 2, 4), [one_of(rng, colours)], 0.55)
 
     def rule(grid):
         colour = int(grid.max())
@@ -78,7 +78,7 @@ def push_parts_together(rng):
     mirror = rng.random() < 0.25  # every part is also mirrored in its place
 
     def scene(rng):
-        grid = noise(rng, *sides(rng, 3, 7), colours, density)
+        grid = noise(rng, *canvas(rng, 3, 7), colours, density)
         for axis in (1,) if ways == "columns" else (0, 1):
             cuts = 1 + rng.permutation(grid.shape[axis] - 1)[: int(rng.integers(1, most + 1))]
             grid = np.insert(grid, np.sort(cuts), line, axis)
@@ -97,7 +97,7 @@ def join_scattered_pieces(rng):
     backwards = rng.random() < 0.25
 
     def scene(rng):
-        grid = blank(*sides(rng, tall + 2, 10))
+        grid = blank(*canvas(rng, tall + 2, 10))
         for _ in range(rng.integers(2, 5)):
             wide = int(rng.integers(1, 4))
             place(rng, grid, noise(rng, tall, wide, [one_of(rng, colours)] if plain else colours, 1.0))
@@ -124,7 +124,7 @@ def repeat_once_for_each_colour(rng):
 
     def scene(rng):
         kinds = rng.permutation(colours)[: int(rng.integers(1, most + 1))]
-        return noise(rng, *sides(rng, 2, 4), kinds, rng.uniform(0.5, 1.0))
+        return noise(rng, *canvas(rng, 2, 4), kinds, rng.uniform(0.5, 1.0))
 
     def rule(grid):
         count = len(np.unique(grid[grid != 0])) + base  # in some tasks one copy more
@@ -178,18 +178,17 @@ def quilt_after_colour_key(rng):
             [[apply_symmetry(motif, ways[cell]) if cell else np.zeros_like(motif) for cell in row] for row in key.tolist()]
         )
 
-    return scene, rule
+    return scene, rule, lambda grid: colours_in(grid[side + 1 :])
 
 
 @family("The columns of the left and the right half take turns (or the right half's columns in reverse order).")
 def halves_take_turns(rng):
-    colours, density = pick_colours(rng, int(rng.integers(2, 6))), rng.uniform(0.5, 1.0)
+    colours, density = pick_colours(rng, int(rng.integers(2, 6))), rng.uniform(0.6, 1.0)
     reverse, right_first = rng.random() < 0.3, rng.random() < 0.4
-    contrast = len(colours) > 3 and rng.random() < 0.5  # each half has colours of its own
 
     def scene(rng):
-        height, half = int(rng.integers(2, 8)), int(rng.integers(2, 6))
-        kinds = (colours[:2], colours[2:]) if contrast else (colours, colours)
+        height, half = canvas(rng, 2, 7, (2, 5))
+        kinds = (colours[::2], colours[1::2])  # each half has colours of its own
         return np.hstack([noise(rng, height, half, kind, density) for kind in kinds])
 
     def rule(grid):
@@ -198,24 +197,6 @@ def halves_take_turns(rng):
         output[:, int(right_first) :: 2] = left
         output[:, int(not right_first) :: 2] = right[:, ::-1] if reverse else right
         return output
-
-    return scene, rule
-
-
-@family("The columns are dealt out in turns to two or three stacks; the stacks side by side, or only one of them.")
-def deal_columns_to_stacks(rng):
-    stacks, colours = int(rng.integers(2, 4)), pick_colours(rng, int(rng.integers(2, 6)))
-    only = int(rng.integers(stacks)) if rng.random() < 0.4 else None
-    line, density = one_of(rng, (None, pick_colour(rng, (0, *colours)))), rng.uniform(0.5, 1.0)
-
-    def scene(rng):
-        return noise(rng, int(rng.integers(1, 7)), stacks * int(rng.integers(2, 6 - stacks)), colours, density)
-
-    def rule(grid):
-        dealt = [grid[:, first::stacks] for first in range(stacks)]
-        if only is not None:
-            return dealt[only]
-        return np.hstack(dealt) if line is None else with_lines([dealt], line)
 
     return scene, rule
 
@@ -238,7 +219,7 @@ def weave_two_pictures(rng):
     kinds = (colours[::2], colours[1::2]) if rng.random() < 0.7 else (colours, colours)
 
     def scene(rng):
-        height, width = sides(rng, 3, 7)
+        height, width = canvas(rng, 3, 7)
         return with_lines([[noise(rng, height, width, kind, density) for kind in kinds]], line)
 
     def rule(grid):
@@ -256,7 +237,7 @@ def quarters_change_places(rng):
     colours, plain = pick_colours(rng, int(rng.integers(4, 7))), rng.random() < 0.5
 
     def scene(rng):
-        height, width = sides(rng, 2, 4)
+        height, width = canvas(rng, 2, 4)
         kinds = rng.permutation(colours)[:4] if plain else [colours] * 4
         density = rng.uniform(0.4, 0.9)
         quarters = [noise(rng, height, width, np.atleast_1d(kind), density) for kind in kinds]
@@ -278,7 +259,7 @@ def cells_become_stamps(rng):
     colours, density = pick_colours(rng, int(rng.integers(1, 5)), (0, ground)), rng.uniform(0.4, 0.9)
 
     def scene(rng):
-        return noise(rng, *sides(rng, 2, 5 if side == 2 else 4), colours, density)
+        return noise(rng, *canvas(rng, 2, 5 if side == 2 else 4), colours, density)
 
     def rule(grid):
         output = np.kron(grid, stamp.astype(np.uint8))
@@ -294,7 +275,7 @@ def widen_with_own_cells(rng):
     colours, density = pick_colours(rng, int(rng.integers(2, 6))), rng.uniform(0.5, 1.0)
 
     def scene(rng):
-        return noise(rng, *sides(rng, 3, 6), colours, density)
+        return noise(rng, *canvas(rng, 3, 6), colours, density)
 
     return scene, lambda grid: np.pad(grid, ((top, foot), (left, right)), mode=mode)
 
@@ -306,7 +287,7 @@ def corner_pieces_meet(rng):
     stuff, stay = pick_colour(rng, (0, *colours)), rng.random() < 0.25 and order != (0, 1, 2, 3)
 
     def scene(rng):
-        grid = blank(*sides(rng, 2 * side + 1, max(2 * side + 4, 7)))
+        grid = blank(*canvas(rng, 2 * side + 1, max(2 * side + 4, 7)))
         if min(grid.shape) > 2 * side + 2:
             scatter(rng, grid[side + 1 : -side - 1, side + 1 : -side - 1], int(rng.integers(0, 4)), [stuff])
         for rows in (slice(side), slice(-side, None)):
@@ -342,7 +323,7 @@ def copies_at_fixed_places(rng):
     ground, colours = one_of(rng, (0, 0, pick_colour(rng))), pick_colours(rng, int(rng.integers(1, 5)))
 
     def scene(rng):
-        return noise(rng, *sides(rng, 2, 4), colours, 0.7)
+        return noise(rng, *canvas(rng, 2, 4), colours, 0.7)
 
     def rule(grid):
         return laid_out([[grid if here else np.full_like(grid, ground) for here in row] for row in plan]) if grid.any() else None
