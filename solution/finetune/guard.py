@@ -3,8 +3,7 @@
 In:  families of examples, the scored tasks. Out: nothing, or `ContaminationError` with what is wrong in one line.
 A pair occurs there if its id does, or if it is the same pair up to a symmetry of the square and a renaming of colours:
 training shows every pair under both, so that is what "the same" means.
-The rule behind a pair is not seen: a generator may re-create a scored task's with other inputs (tests/test_generators.py
-looks for those of our own).
+Pairs do not show the rule behind them: `forbidden` knows those of our own rules that re-create a scored task on its own inputs.
 Of the 400 ids of ARC-AGI-1's public evaluation set 376 are in ARC-AGI-2's training set, 6 in its evaluation set
 (anchors.md, "Contamination").
 """
@@ -19,11 +18,16 @@ from ..arc.load import Challenges, InputError, Solutions, public_set
 from ..arc.task import Pair
 from ..arc.view import apply_symmetry
 from .examples import Family
+from .forbidden import recreated
 
 HELD_OUT = tuple(files(__package__).joinpath("held_out.txt").read_text().split())
 """60 ARC-AGI-1 training tasks whose Re-ARC families `mixture.Recipe` keeps out of training, so that training tasks can be
 scored on (the first embedded weights are older and saw all 400 families): of the tasks that fit 1,024 tokens with their answer,
 the 60 with the lowest sha256 of their id."""
+
+HELD_OUT_CLEAN = tuple(name for name in HELD_OUT if name not in {row.task for row in recreated()})
+"""The held-out tasks that no rule of ours is known to re-create: weights that were trained before `forbidden` are scored on
+these."""
 
 
 class ContaminationError(InputError):

@@ -12,6 +12,7 @@ from dataclasses import dataclass, replace
 import numpy as np
 
 from ...arc.task import NUM_COLOURS, Pair
+from ..forbidden import forbids_rule
 from ..generators.family import Scene, answered, pair_tokens, sample_pairs
 from .operations import Type
 from .program import OPERATIONS, Input, Program, sample_program, shortened, single_operations, value, varied
@@ -219,7 +220,8 @@ def sample_programs(rng: np.random.Generator) -> Iterator[tuple[Program, list[in
             around = possible[rng.integers(len(possible))]
         colours = (1 + rng.permutation(NUM_COLOURS - 1)[:TASK_COLOURS]).tolist()
         program = sample_program(rng, colours, around)
-        if is_single(program) == single and is_chain(program) == chained and reads_well(program):
+        fits = is_single(program) == single and is_chain(program) == chained and reads_well(program)
+        if fits and not forbids_rule(program):
             drawn = drawn_colours(program)
             yield program, [c for c in colours if c not in drawn][:SCENE_COLOURS]
 

@@ -1,5 +1,6 @@
 """Generator families of our own, by topic (paper.md, feature 15): `FAMILIES` has them all. See `family`."""
 
+from ..forbidden import forbids_rule
 from . import (
     assembly,
     borders,
@@ -24,7 +25,9 @@ from . import (
 )
 from .family import families_of
 
-FAMILIES = families_of(
+MADE = families_of(
     assembly, borders, colours, containment, counting, filling, gravity, hunting, lattices, lines, masks, movement, paths,
     patterns, rays, scaling, selection, sorting, symmetry, tiling,
 )  # fmt: skip
+FAMILIES = tuple(family for family in MADE if not forbids_rule(family.name))
+"""Those that re-create no scored task, as far as is known (`python -m solution.finetune.recreated`)."""
