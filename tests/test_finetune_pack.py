@@ -96,6 +96,18 @@ def test_drawn_tasks_are_of_one_group_and_fit(pack):
     assert np.allclose(shares, (0.2, 0.2, 0.4, 0.2), atol=0.05)
 
 
+def test_generated_tasks_are_shown_whole_with_their_test_last(pack):
+    draws = Drawer(pack, Sampling(shares={"generators": 1.0}), 512).draw(np.random.default_rng(8), 500)
+    ends = np.cumsum(pack.group_sizes)
+    groups = {tuple(range(end - size, end)) for size, end in zip(pack.group_sizes, ends)}
+    orders = set()
+    for pairs, count in zip(draws.pairs, draws.counts):
+        shown = tuple(pairs[:count].tolist())
+        assert tuple(sorted(shown)) in groups and shown[-1] == max(shown)
+        orders.add(shown)
+    assert len(orders) > 100  # demonstrations in any order
+
+
 def test_what_fits_nowhere_gets_one_line(pack):
     with pytest.raises(ValueError, match="no task of three pairs in 12 tokens"):
         Drawer(pack, EVEN, 12)

@@ -31,8 +31,10 @@ TRIES, MOST_TRIES = 8, 8 * 50
 """Draws from one family before another of its source takes its place: families of large grids stay nearly as frequent."""
 LEAST_PAIRS = {"transformed": TRANSFORMED_PAIRS}
 """Sources whose tasks have more than `MIN_PAIRS` pairs at least."""
-STORED = ("examples",)
+PICKED = ("examples",)
 """Sources whose groups are whole families: pairs of one task have to be picked to go together."""
+WHOLE = ("generators", "composer")
+"""Sources whose groups are tasks to be shown whole, their test last: it needs nothing that the demonstrations do not show."""
 ONE_PAIR_TOKENS = 3
 """A pair's INPUT, OUTPUT and END."""
 LEAST_BUCKET = 4
@@ -126,7 +128,10 @@ class Drawer:
         families = np.arange(len(pack.families))
         source_of = np.repeat(np.arange(len(pack.sources)), pack.source_sizes)  # of each family
         family_of = np.repeat(families, pack.family_sizes)  # of each group
-        least = least_tokens(pack, self._tokens.max(0), self._least_pairs[source_of[family_of]])
+        self._whole = np.isin(pack.sources, WHOLE)
+        source_of_group = source_of[family_of]
+        pairs = np.where(self._whole[source_of_group], pack.group_sizes, self._least_pairs[source_of_group])
+        least = least_tokens(pack, self._tokens.max(0), pairs)
         self._groups, self._group_start, self._group_size = ragged(np.flatnonzero(least <= max_len), family_of, len(families))
         fitting = np.flatnonzero(self._group_size)
         self._families, self._family_start, self._family_size = ragged(fitting, source_of, len(pack.sources))
@@ -134,7 +139,7 @@ class Drawer:
         if not self._shares.sum():
             raise ValueError(f"no task of three pairs in {max_len} tokens in this pack")
         self._shares /= self._shares.sum()
-        self._stored = np.isin(pack.sources, STORED)
+        self._picked = np.isin(pack.sources, PICKED)
         self._any_background = np.isin(pack.sources, RANDOM_BACKGROUND)
 
     def draw(self, rng: np.random.Generator, tasks: int) -> Draws:
@@ -170,7 +175,7 @@ class Drawer:
         tasks = len(source)
         group = self._groups[self._group_start[family] + rng.integers(0, self._group_size[family])]
         level = (rng.random(tasks) < self.sampling.one_background) + 2 * (rng.random(tasks) < self.sampling.one_size)
-        level *= self._stored[source]
+        level *= self._picked[source]
         for strict, less in ((3, 1), (2, 0), (1, 0)):  # a group without such buckets: one background says more than one size
             level[(level == strict) & (self._levels[strict].size[group] == 0)] = less
         wanted = np.maximum(rng.choice(np.arange(MIN_PAIRS, MAX_PAIRS + 1), tasks, p=PAIR_SHARES), self._least_pairs[source])
@@ -182,6 +187,10 @@ class Drawer:
             offsets = distinct(rng, size, MAX_PAIRS)
             chosen[rows] = buckets.members[buckets.bucket_start[anchor][:, None] + offsets]
             wanted[rows] = np.minimum(wanted[rows], size)
+        rows = np.flatnonzero(self._whole[source])
+        start, size = self._levels[0].start[group[rows]], self._levels[0].size[group[rows]]
+        chosen[rows] = self._levels[0].members[start[:, None] + distinct(rng, size - 1, MAX_PAIRS)]
+        chosen[rows, size - 1], wanted[rows] = self._levels[0].members[start + size - 1], size
         return chosen, wanted
 
     def _colours(self, rng: np.random.Generator, source: np.ndarray, first: np.ndarray) -> np.ndarray:

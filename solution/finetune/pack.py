@@ -25,12 +25,14 @@ from .composer.compose import sample as compose
 from .examples import Family
 from .generators import FAMILIES
 from .guard import HELD_OUT, Guard
-from .mixture import MAX_PAIRS, MIN_PAIRS, Examples, Recipe, Transformed
+from .mixture import MAX_PAIRS, MIN_PAIRS, Examples, Recipe, Transformed, num_pairs
 
 FORMAT = 1
 SCORED_SETS = ("training", "evaluation")
 ARRAYS = {"cells": np.uint8, "shapes": np.uint8, "group_sizes": np.int32, "family_sizes": np.int32, "source_sizes": np.int32}
 """The arrays of a `Pack` and their types."""
+STORED = ("examples", "real")
+"""Sources whose groups are whole families of stored pairs, of any number."""
 CHUNK = 200
 """Groups that a process generates at a time, from a random generator of their own."""
 TRIES_PER_GROUP = 100
@@ -128,12 +130,18 @@ class Pack:
         fits = (
             self.shapes.ndim == 2 and self.shapes.shape[1] == 4 and 1 <= self.shapes.min() and self.shapes.max() <= 30
             and self.cells.max() <= 9 and self.counts.sum() == len(self.cells) and self.group_sizes.min() >= MIN_PAIRS
+            and self._made_sizes().max(initial=0) <= MAX_PAIRS
             and self.group_sizes.sum() == len(self.shapes) and self.family_sizes.sum() == len(self.group_sizes)
             and self.source_sizes.sum() == len(self.family_sizes) == len(self.families)
             and min(self.family_sizes.min(), self.source_sizes.min()) > 0 and len(self.sources) == len(self.source_sizes)
         )  # fmt: skip
         if not fits:
             raise ValueError("its arrays do not fit together")
+
+    def _made_sizes(self) -> np.ndarray:
+        """Pairs of every group that is a task by itself, of all sources but stored ones."""
+        groups = np.repeat(np.repeat(np.isin(self.sources, STORED), self.source_sizes), self.family_sizes)
+        return self.group_sizes[~groups]
 
     def describe(self) -> list[str]:
         """A line for each source: families, groups, pairs."""
@@ -196,7 +204,7 @@ class Generate:
 
     def __call__(self, family: str, rng: np.random.Generator) -> tuple[Pair, ...] | None:
         made = next(f for f in FAMILIES if f.name == family)
-        return made.sample(rng, int(rng.integers(MIN_PAIRS + 1, MAX_PAIRS + 1)), room(rng, self.max_tokens))
+        return made.sample(rng, num_pairs(rng), room(rng, self.max_tokens))
 
 
 @dataclass(frozen=True)
@@ -206,7 +214,7 @@ class Compose:
     max_tokens: int
 
     def __call__(self, family: str, rng: np.random.Generator) -> tuple[Pair, ...] | None:
-        return compose(rng, int(rng.integers(MIN_PAIRS + 1, MAX_PAIRS + 1)), room(rng, self.max_tokens))
+        return compose(rng, num_pairs(rng), room(rng, self.max_tokens))
 
 
 @dataclass(frozen=True)
