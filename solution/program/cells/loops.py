@@ -32,7 +32,7 @@ def consistent_tables(values, possible, known, grown, size, apart, pairs, stamp,
     everything = ~np.uint64(0)
     for first in range(1 if size == 3 else 0, count if size == 3 else 1):
         for second in range(first + 1 if size > 1 else 0, count if size > 1 else 1):
-            if size > 1 and (pairs[first, second] or pairs[0, second]):
+            if size > 1 and (pairs[first, second] or pairs[0, second] or pairs[0, first]):
                 continue
             start = max(second + 1, count - grown) if grown else second + 1
             for word in range(words):
