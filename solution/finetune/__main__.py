@@ -104,7 +104,7 @@ def parser() -> argparse.ArgumentParser:
     data = arguments.add_argument_group("data")
     data.add_argument("--data", nargs="+", metavar="SOURCE", help=".npz files, Re-ARC folders, or names of public sets such as "
                       "arc-agi-1/training (the default); pairs that are scored on are refused")  # fmt: skip
-    data.add_argument("--pack", metavar="FILE", help="a file of pack-data, instead of --data and the shares below")
+    data.add_argument("--pack", metavar="FILE", help="a file of pack-data, instead of --data; the shares below hold")
     data.add_argument("--drop-scored", action="store_true", help="leave out what is scored on (public evaluation, held-out "
                       "training tasks) instead of refusing the data")  # fmt: skip
     for name, text in RECIPE_HELP.items():

@@ -76,11 +76,6 @@ class Draws:
         """These rows."""
         return Draws(*(getattr(self, f.name)[rows] for f in fields(self)))
 
-    @staticmethod
-    def join(parts: list["Draws"]) -> "Draws":
-        """The rows of all parts, in order."""
-        return Draws(*(np.concatenate([getattr(part, f.name) for part in parts]) for f in fields(Draws)))
-
 
 class Buckets:
     """Pairs of one group that agree in a key, `least` or more of them.
