@@ -26,6 +26,8 @@ class Board:
         self.faults: Counter = Counter()
         self._answers = placeholders(challenges)
         self._changed: set[str] = set()  # tasks whose attempts are to be chosen anew
+        self._solutions: Mapping[str, tuple[Grid, ...]] = {}
+        self._solved: dict[str, tuple[bool, ...]] = {}  # of the tasks of `_solutions` whose answers are still those scored
 
     def add(self, result: Result) -> None:
         """Take a result in; its tasks' attempts are chosen when they are next asked for."""
@@ -42,6 +44,7 @@ class Board:
         """The two attempts for every test input of every task, as things stand."""
         for name in sorted(self._changed):
             self._answers[name] = [self._attempts(name, i) for i in range(len(self._answers[name]))]
+            self._solved.pop(name, None)
         self._changed.clear()
         return self._answers
 
@@ -67,8 +70,15 @@ class Board:
         return first, second
 
     def score(self, solutions: Mapping[str, tuple[Grid, ...]]) -> Score:
-        """The score of the answers as they stand."""
-        return score(self.answers, solutions)
+        """The score of the answers as they stand. Asked again with the same solutions, it compares only what has changed: the
+        progress bar asks many times a minute, and the workers wait for the interpreter meanwhile."""
+        answers = self.answers
+        if solutions is not self._solutions:
+            self._solutions, self._solved = solutions, {}
+        unscored = {name: outputs for name, outputs in solutions.items() if name not in self._solved}
+        if unscored or not solutions:
+            self._solved |= score(answers, unscored).solved
+        return Score({name: self._solved[name] for name in solutions})
 
     def score_before_training(self, solutions: Mapping[str, tuple[Grid, ...]]) -> Score:
         """The score that the untrained model's answers alone would have."""
