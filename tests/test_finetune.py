@@ -63,7 +63,7 @@ def test_resumed_training_ends_with_the_same_weights(tmp_path, build, quantizati
     straight = tiny(tmp_path, "straight", steps=6, **options)
     train(straight, build)
     train(tiny(tmp_path, "first", steps=3, **options), build)
-    train(tiny(tmp_path, "second", steps=6, start_from=str(tmp_path / "first/final"), seed=99, **options), build)
+    train(tiny(tmp_path, "second", steps=6, start_from=str(tmp_path / "first/final"), **options), build)
     one, two = (Trainer(straight, tmp_path / f"{n}/final") for n in ("straight", "second"))
     assert (one.steps, one.tokens, one.data_state) == (two.steps, two.tokens, two.data_state) and one.steps == 6
     for state in (one.masters | one.engine.moments(), two.masters | two.engine.moments()):
@@ -127,6 +127,8 @@ def test_weights_that_travelled_without_their_optimizers_go_on_and_the_stages_sa
     trainer = Trainer(tiny(tmp_path, "b", start_from=str(sent)), recipe={"part": "second"})
     before = Trainer(tiny(tmp_path, "c"), tmp_path / "a/final")
     assert trainer.steps == 0 and (trainer.tokens, trainer.data_state) == (before.tokens, before.data_state)
+    for start in (sent, tmp_path / "a/final"):  # another seed draws other data
+        assert Trainer(tiny(tmp_path, "d", start_from=str(start), seed=99)).data_state == {"seed": 99}
     assert not any(moment.any() for moment in trainer.engine.moments().values())
     for name, weight in whole.named_parameters():
         assert torch.equal(weight, trainer.masters[name]) and torch.equal(weight, before.masters[name].bfloat16().float())

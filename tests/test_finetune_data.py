@@ -9,13 +9,14 @@ import torch
 
 from solution.arc.load import InputError, public_set
 from solution.arc.task import Pair, Task, frozen, to_rows
+from solution.arc.transforms import Transform
 from solution.arc.view import View
 from solution.codec.arc16 import END, INPUT, OUTPUT, PAD, Arc16
 from solution.finetune.batches import BatchStream, collate, supervised_tokens
 from solution.finetune.check import held_out_prompts
 from solution.finetune.examples import Family, read_families
 from solution.finetune.guard import HELD_OUT, ContaminationError, Guard, canonical_key, rough_key
-from solution.finetune.mixture import Composed, Examples, Generated, Mixture, Recipe, transformed
+from solution.finetune.mixture import Composed, Examples, Generated, Mixture, Recipe, tears, transformed
 
 from .arc_examples import turning_families, turning_mixture, write_packed
 
@@ -82,11 +83,48 @@ def test_sources_that_cannot_be_read_give_one_line(tmp_path, fault):
     assert "\n" not in str(error.value) and str(tmp_path) in str(error.value)
 
 
+def test_bad_pairs_of_a_packed_file_cost_themselves(tmp_path, caplog):
+    families = turning_families()
+    pairs = [list(f.pairs) for f in families]
+    large = Pair(frozen(np.zeros((31, 2))), frozen(np.ones((2, 2))))
+    coloured = Pair(frozen(np.full((3, 3), 10)), frozen(np.ones((1, 1))))
+    shown = [pairs[0], [large, *pairs[1], coloured], [*pairs[2][:4], large, *pairs[2][4:]]]
+    write_packed(tmp_path / "a.npz", [Family.of(f.id, found) for f, found in zip(families, shown)])
+    read = read_families(str(tmp_path / "a.npz"))
+    assert [f.pairs for f in read] == [f.pairs for f in families]
+    lines = [record.getMessage() for record in caplog.records]
+    assert len(lines) == 4 and "pair 12 of family1" in lines[0] and f"3 of {3 + sum(map(len, pairs))} pairs" in lines[-1]
+
+
+def test_loader_processes_do_not_say_again_what_is_left_out(tmp_path, caplog, monkeypatch):
+    (tmp_path / "a.json").write_text('[{"input": [[1]], "output": [[1]]}, 7]')
+    monkeypatch.setattr("multiprocessing.parent_process", object)
+    assert len(read_families(str(tmp_path))) == 1 and not caplog.records
+
+
+def test_scored_tasks_are_known_in_every_form(tmp_path, guard):
+    challenges, solutions = public_set("arc-agi-2/evaluation")
+    bodies = {}
+    for name in list(challenges.tasks)[:3]:
+        task = challenges.tasks[name]
+        pairs = [*task.train, *(Pair(test.input, output) for test, output in zip(task.test, solutions[name]))]
+        rows = [{"input": to_rows(p.input), "output": to_rows(p.output)} for p in pairs]
+        bodies[name] = {"train": rows[: len(task.train)], "test": rows[len(task.train) :]}
+    (tmp_path / "tasks").mkdir()
+    for number, body in enumerate(bodies.values()):
+        (tmp_path / "tasks" / f"renamed{number}.json").write_text(json.dumps(body))
+    (tmp_path / "c.json").write_text(json.dumps(bodies))
+    for source in (tmp_path / "tasks", tmp_path / "tasks" / "renamed0.json", tmp_path / "c.json"):
+        with pytest.raises(ContaminationError):
+            guard.check(read_families(str(source)), str(source))
+        assert not guard.drop(read_families(str(source)))
+
+
 # The contamination guard
 
 
 def test_the_real_overlap_of_arc_agi_2_is_refused(guard):
-    """376 of ARC-AGI-1's 400 public evaluation ids are in ARC-AGI-2's training set, 6 in its evaluation set (anchors.md)."""
+    """376 of ARC-AGI-1's 400 public evaluation ids are in ARC-AGI-2's training set, 6 in its evaluation set (docs/sources.md)."""
     evaluation = set(public_set("arc-agi-1/evaluation")[0].tasks)
     caught = 0
     for source, expected in (("arc-agi-2/training", 376), ("arc-agi-2/evaluation", 6)):
@@ -229,7 +267,7 @@ def test_a_mixture_draws_its_sources_by_their_shares():
 
 def test_transformed_tasks_keep_the_rule_and_the_shares_of_the_paper():
     rng = np.random.default_rng(3)
-    pairs = tuple(Pair(frozen(g), frozen(g)) for g in (rng.integers(0, 10, (3, 4)) for _ in range(5)))
+    pairs = tuple(Pair(frozen(g), frozen((g + 1) % 10)) for g in (rng.integers(0, 10, (3, 4)) for _ in range(5)))
     task = Task("t", pairs[:4], pairs[4:])
     kinds = {"input": 0, "output": 0, "both": 0}
     for _ in range(3000):
@@ -239,12 +277,29 @@ def test_transformed_tasks_keep_the_rule_and_the_shares_of_the_paper():
         same_outputs = all(np.array_equal(a.output, b.output) for a, b in zip(shown, pairs))
         assert not (same_inputs and same_outputs) and len(shown) == 5
         kinds["output" if same_inputs else "input" if same_outputs else "both"] += 1
-        if not same_inputs and not same_outputs:  # one transformation acts on both: the copy stays a copy
-            assert all(np.array_equal(p.input, p.output) for p in shown)
+        if not same_inputs and not same_outputs:  # one transformation acts on both: the colours still go up by one
+            assert all(np.array_equal((p.input + 1) % 10, p.output) for p in shown)
     assert [round(n / 3000, 1) for n in kinds.values()] == [0.3, 0.6, 0.1]
     shorter = [transformed(task, rng, 200) for _ in range(300)]
     assert {len(t.train) for t in shorter} == {4, 3}
     assert all(len(Arc16("grid").encode(t, answer=True)) <= 200 for t in shorter)
+
+
+def test_no_transformation_undoes_a_rule_changes_nothing_or_tears_a_drawing():
+    rng = np.random.default_rng(4)
+    spots = [frozen(np.pad(rng.integers(1, 10, (2, 3)), 4)) for _ in range(5)]
+    turned = Task("t", tuple(Pair(g, frozen(np.rot90(g))) for g in spots[:4]), (Pair(spots[4], frozen(np.rot90(spots[4]))),))
+    even = Task("e", tuple(Pair(frozen(np.full((3, 3), c)), frozen(np.full((3, 3), 9))) for c in range(4)), turned.test)
+    full = Task("f", tuple(Pair(frozen(rng.integers(0, 10, (6, 6))), g) for g in spots[:4]), turned.test)
+    for _ in range(400):
+        for task in (turned, even):
+            other = transformed(task, rng, 10_000)
+            pairs = list(zip((*task.train, *task.test), (*other.train, *other.test)))
+            assert other is not task and all(b != a and not np.array_equal(b.input, b.output) for a, b in pairs)
+    for shift in ((1, 0), (0, 1), (4, 2)):
+        shift = Transform("shift", shift=shift)
+        assert tears(shift, full, True, False) and not tears(shift, full, False, True)  # its outputs have an empty edge
+        assert not tears(shift, turned, True, True)
 
 
 # Batches

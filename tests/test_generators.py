@@ -113,7 +113,8 @@ def test_demonstrations_show_what_the_test_needs():
 def test_no_family_recreates_a_scored_task():
     """Rules of random draws, run on the scored tasks' own inputs: none may give all outputs, up to a renaming of colours.
 
-    A sample of draws, one orientation: it can miss a copy. Families that it found were taken out (EXPERIMENTS.md, 10).
+    A sample of draws, one orientation: it can miss a copy. Families that it found were removed
+    (docs/experiments/10-contamination-guard.md).
     """
     scored = {name: pairs for name, pairs in Guard.standard_pairs().items() if min(p.input.size for p in pairs) <= 225}
 

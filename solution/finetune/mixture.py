@@ -2,7 +2,7 @@
 
 In:  sources of pairs with their shares.
 Out: tasks of 2-6 demonstrations and one answered test pair, at most so many tokens long, in a random view.
-Rules: paper.md, feature 15 and "Details", 6 (30 % of variants transformed: input only 0.3, output only 0.6, both 0.1).
+Rules: docs/sources.md, feature 15 and "Details", 6 (30 % of variants transformed: input only 0.3, output only 0.6, both 0.1).
 Not here: reading examples (`examples`), generating them (`generators`), tokens (`batches`).
 """
 
@@ -13,7 +13,7 @@ import numpy as np
 
 from ..arc.load import PUBLIC_SETS
 from ..arc.task import Pair, Task
-from ..arc.transforms import transforms
+from ..arc.transforms import Transform, transforms
 from ..arc.view import View, random_colours
 from .composer.compose import sample as compose
 from .examples import Family, read_families
@@ -140,18 +140,32 @@ def random_view(rng: np.random.Generator, background: int | None = None) -> View
 
 def transformed(task: Task, rng: np.random.Generator, max_len: int) -> Task:
     """The task with the first of the paper's transformations, in random order, that leaves four pairs within `max_len`, on
-    its inputs, its outputs or both; without the pairs that do not fit. The task itself where no transformation does."""
+    its inputs, its outputs or both; without the pairs that do not fit. The task itself where no transformation does. Refused
+    are those that change nothing, undo the task's rule, or tear what is drawn over the edge."""
     choices = transforms(rng)
     inputs, outputs = SIDES[rng.choice(len(SIDES), p=SIDE_SHARES)]
     for index in rng.permutation(len(choices)):
         other = choices[index].apply(task, inputs, outputs)
-        if other is None:
+        if other is None or tears(choices[index], task, inputs, outputs):
             continue
-        pairs = (*other.train, *other.test)
+        before, pairs = (*task.train, *task.test), (*other.train, *other.test)
+        if any(p.key == q.key or np.array_equal(q.input, q.output) for p, q in zip(before, pairs)):
+            continue
         count = int(np.searchsorted(np.cumsum([pair_tokens(p) for p in pairs]), max_len, side="right"))
         if count >= TRANSFORMED_PAIRS:
             return Task(task.id, pairs[: count - 1], (pairs[count - 1],))
     return task
+
+
+def tears(transform: Transform, task: Task, inputs: bool, outputs: bool) -> bool:
+    """Whether a shift takes more than empty space over the edge of a grid: rows and columns of several colours."""
+    down, right = transform.shift
+    for pair in (*task.train, *task.test):
+        for grid, moved in ((pair.input, inputs), (pair.output, outputs)):
+            over = np.r_[grid[-down:].ravel() if down else [], grid[:, -right:].ravel() if right else []]
+            if moved and len(over) and (over != over[0]).any():
+                return True
+    return False
 
 
 @dataclass(frozen=True)

@@ -28,10 +28,11 @@ from ..arc.load import public_set
 from ..arc.task import Pair, frozen
 from ..arc.transforms import MAX_SHIFT, Transform, transforms
 from ..arc.view import SYMMETRIES, apply_symmetry
+from ..command import seed, whole
 from .composer.compose import is_colour_map
 from .composer.operations import Objects, Type
 from .composer.program import CONSTANTS, MAX_GRID_STEPS, OPERATIONS, Constant, Input, Program, serves, shortened, splits
-from .forbidden import RECREATED_FILE, Recreated, recreated, rule_name
+from .forbidden import RECREATED_FILE, Recreated, forbids_rule, recreated, rule_name
 from .generators import FAMILIES
 from .generators.family import GeneratorFamily, Rule, is_grid
 from .guard import HELD_OUT, scored_pairs
@@ -348,9 +349,9 @@ KINDS = ("transformation", "program", "family")
 def main() -> None:
     parser = argparse.ArgumentParser(prog="python -m solution.finetune.recreated", description=__doc__.partition("\n")[0])
     parser.add_argument("--kinds", nargs="+", choices=KINDS, default=KINDS)
-    parser.add_argument("--size", type=int, default=3, help="operations of the composer's programs (default: %(default)s)")
-    parser.add_argument("--draws", type=int, default=40, help="draws of every generator family (default: %(default)s)")
-    parser.add_argument("--seed", type=int, default=0, help="of the draws")
+    parser.add_argument("--size", type=whole(1), default=3, help="operations of the composer's programs (default: %(default)s)")
+    parser.add_argument("--draws", type=whole(1), default=40, help="draws of every generator family (default: %(default)s)")
+    parser.add_argument("--seed", type=seed, default=0, help="of the draws")
     parser.add_argument(
         "--quick", action="store_true", help="a minute or two: programs of one operation, four draws of every family"
     )
@@ -365,6 +366,8 @@ def main() -> None:
     print(f"# {time.monotonic() - start:.0f} s")
     for (set_, kind), count in sorted(Counter((set_, kind) for set_, _, kind in {row[:3] for row in found}).items()):
         print(f"# {set_}: {count} tasks by {kind}")
+    allowed = {row.rule for row in found if row.kind in ("program", "family") and not forbids_rule(row.rule)}
+    print(f"# programs and families among them that training may show: {len(allowed)}")
     if options.write:
         rows = sorted(found | {*recreated()})
         RECREATED_FILE.write_text("\n".join([HEADER, *map("\t".join, rows), ""]))

@@ -148,14 +148,22 @@ class Trainer:
             self.minutes, self.first_token = counters["minutes"], counters["first_token"]
             *self.earlier, this = self.earlier
             self.began = this.get("began", "unknown")
+        else:
+            self._take_own_seed(counters)
 
     def _take_weights_alone(self, folder: Path) -> None:
         """Optimizers and schedule start anew; where the folder says what its weights have read, the data go on behind it."""
         self.began = "the weights alone of the stage before, optimizers anew"
         if (folder / COUNTERS).is_file():
-            self._go_on_from(read_counters(folder), folder)
+            self._go_on_from(counters := read_counters(folder), folder)
+            self._take_own_seed(counters)
         else:
             self.earlier = [{"recipe": f"unknown: {folder} does not say", "tokens": self.tokens}]
+
+    def _take_own_seed(self, counters: dict) -> None:
+        """A seed that is not that of the stage before draws data of its own, from their beginning."""
+        if counters["settings"].get("seed", 0) != self.settings.seed:
+            self.data_state = {"seed": self.settings.seed}
 
     def _go_on_from(self, counters: dict, folder: Path) -> None:
         self.tokens, self.data_state, self.shape = counters["tokens"], counters["data"], counters.get("shape")

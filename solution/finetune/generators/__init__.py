@@ -1,4 +1,4 @@
-"""Generator families of our own, by topic (paper.md, feature 15): `FAMILIES` has them all. See `family`."""
+"""Generator families of our own, by topic (docs/sources.md, feature 15): `FAMILIES` has them all. See `family`."""
 
 from ..forbidden import forbids_rule
 from . import (

@@ -71,7 +71,7 @@ def frame_in_frequent_colour(rng):
             return np.pad(grid, thick, constant_values=ranked[rank])
         return np.where(depth(*grid.shape) < thick, np.uint8(ranked[rank]), grid)
 
-    return scene, rule
+    return scene, rule, lambda grid: {int(by_frequency(grid)[rank])}
 
 
 @family("Every object gets an outline; its colour is fixed, or depends on the object's colour.")

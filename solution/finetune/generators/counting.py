@@ -154,12 +154,15 @@ def difference_shown(rng):
             scatter(rng, grid, int(rng.integers(1, 6)), [other])
         return grid
 
-    def rule(grid):
+    def numbers(grid):
         first, second = np.setdiff1d(grid, [0]) if free_colours else pair
-        numbers = (grid == first).sum(), (grid == second).sum()
-        return show(abs(int(numbers[0]) - int(numbers[1])), first if numbers[0] > numbers[1] else second)
+        return int((grid == first).sum()) - int((grid == second).sum()), first, second
 
-    return scene, rule
+    def rule(grid):
+        more, first, second = numbers(grid)
+        return show(abs(more), first if more > 0 else second)
+
+    return scene, rule, lambda grid: {abs(numbers(grid)[0]) > 1}
 
 
 @family("Every row names a colour and has some tally marks: the output strip repeats each colour that many times.")

@@ -5,7 +5,7 @@ Every module of this folder holds the families of one topic, each a function mar
 that draws a task's parameters and returns `(scene, rule)`: `scene(rng)` draws an input, `rule(grid)` gives its output, or
 None where the input is unsuitable (the rule would be ambiguous or do nothing there). A third value, `branches(grid)`, is the
 set of the rule's cases that an input has: the demonstrations show every case of the test (`with_a_test`).
-Own work, written from the topics; families that were found to re-create a scored task were taken out (EXPERIMENTS.md, 10).
+Own work, written from the topics. Families that re-create a scored task were removed (experiment 10: docs/experiments).
 Not here: drawing scenes (`scenes`), random programs (`composer`), views and the paper's transformations (`mixture`).
 """
 

@@ -365,7 +365,7 @@ def restack_rectangles(rng):
 )
 def fold_sheet(rng):
     line, double, *colours = pick_colours(rng, int(rng.integers(3, 6)))
-    upright, creased, density = rng.random() < 0.5, rng.random() < 0.6, rng.uniform(0.25, 0.55)
+    upright, creased, density = rng.random() < 0.5, rng.random() < 0.6, rng.uniform(0.15, 0.35)
     layout, size = Layout(*((2, 1) if upright else (1, 2)), line if creased else 0), draw_sides(3, 6)
 
     def scene(rng):

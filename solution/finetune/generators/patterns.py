@@ -341,9 +341,11 @@ def continue_growing_bars(rng):
         height, step = int(rng.integers(5, 11)), one_of(rng, (1, 1, 2, -1, -2))
         width = int(rng.integers(pitch * shown + 1, min(pitch * (shown + 3), 10) + 1))
         start = int(rng.integers(1, 4)) if step > 0 else height - int(rng.integers(0, 2))
+        if not all(0 <= start + number * step <= height for number in range(shown)):
+            return None
         grid = blank(height, width)
         for number in range(shown):
-            grid[height - max(start + number * step, 0) :, number * pitch] = cycle[number % len(cycle)]
+            grid[height - start - number * step :, number * pitch] = cycle[number % len(cycle)]
         return grid
 
     def rule(grid):

@@ -171,7 +171,7 @@ def cells_sorted_in_rows(rng):
 def rows_thinned_out(rng):
     kept = rng.choice(["first", "once", "repeated"])
     colours = pick_colours(rng, int(rng.integers(1, 5)))
-    striped = len(colours) > 2 and rng.random() < 0.5
+    striped = len(colours) > 2
 
     def scene(rng):
         count, width = canvas(rng, 3, 5, (3, 6))

@@ -238,7 +238,7 @@ def quarters_change_places(rng):
 
     def scene(rng):
         height, width = canvas(rng, 2, 4)
-        kinds = rng.permutation(colours)[:4] if plain else [colours] * 4
+        kinds = rng.permutation(colours)[:4] if plain else [rng.permutation(colours)[:2] for _ in range(4)]
         density = rng.uniform(0.4, 0.9)
         quarters = [noise(rng, height, width, np.atleast_1d(kind), density) for kind in kinds]
         return laid_out([quarters[:2], quarters[2:]])
