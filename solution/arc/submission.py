@@ -1,6 +1,6 @@
 """The submission file: written whole or not at all, and checked by a second pair of eyes.
 
-In:  answers (two grids per test input), or a file to check. Out: the file of kaggle.md, "Output", or a list of faults.
+In:  answers (two grids per test input), or a file to check. Out: the file of docs/kaggle.md, "Output", or a list of faults.
 Not here: which answers to give (`select`), when to write them (`driver`).
 `validate_submission` shares no code with the writer, nor with `as_grid`, so that neither can hide the other's mistake.
 """
@@ -43,6 +43,11 @@ def placeholders(challenges: Challenges) -> Answers:
     }
 
 
+def aside_of(path: Path) -> Path:
+    """Where this thread writes what then becomes `path`."""
+    return path.with_name(f"{path.name}.{os.getpid()}-{threading.get_ident()}.tmp")
+
+
 def write_submission(path: str | os.PathLike, answers: Mapping[str, list[tuple[Grid, Grid]]]) -> None:
     """Write `answers` to `path`, ids in the given order, such that a reader sees the old file or the new one, never a part.
 
@@ -55,7 +60,7 @@ def write_submission(path: str | os.PathLike, answers: Mapping[str, list[tuple[G
         task_id: [{"attempt_1": to_rows(first), "attempt_2": to_rows(second)} for first, second in attempts]
         for task_id, attempts in answers.items()
     }
-    aside = path.with_name(f"{path.name}.{os.getpid()}-{threading.get_ident()}.tmp")
+    aside = aside_of(path)
     try:
         try:
             with open(aside, "w", encoding="utf-8") as file:
@@ -72,11 +77,11 @@ def write_submission(path: str | os.PathLike, answers: Mapping[str, list[tuple[G
         finally:
             os.close(folder)
     except OSError as error:
-        raise OutputError(f"{path}: cannot be written: {error.strerror}") from error
+        raise OutputError(f"{path}: cannot be written: {error.strerror or error}") from error
 
 
 def validate_submission(path: str | os.PathLike, num_tests: Mapping[str, int]) -> list[str]:
-    """Every fault of a submission file, one line each; empty for a file that Kaggle accepts (kaggle.md, "Output").
+    """Every fault of a submission file, one line each; empty for a file that Kaggle accepts (docs/kaggle.md, "Output").
 
     `num_tests`: task id -> number of test inputs, for every task of the competition. A grid is reported once, by its
     first fault. Never raises for what the file holds.

@@ -4,6 +4,7 @@ In:  rows of integers. Out: checked, read-only `Grid`s inside frozen `Pair`s and
 Not here: files (`load`), re-expressions of a task (`view`), answers (`submission`, `score`).
 """
 
+import reprlib
 from dataclasses import dataclass, replace
 
 import numpy as np
@@ -28,12 +29,14 @@ def as_grid(rows) -> Grid:
         if not isinstance(rows, (list, tuple)) or not rows or not all(isinstance(r, (list, tuple)) for r in rows):
             raise GridError("a grid must be a non-empty list of rows")
         widths = {len(r) for r in rows}
+        if (grid := _plain(rows, widths)) is not None:
+            return grid
         if len(widths) != 1:
             raise GridError(f"rows have different lengths: {sorted(widths)}")
         for row in rows:
             for value in row:
                 if isinstance(value, bool) or not isinstance(value, (int, np.integer)):
-                    raise GridError(f"cell {value!r} is not a whole number")
+                    raise GridError(f"cell {reprlib.repr(value)} is not a whole number")
                 if not 0 <= value < NUM_COLOURS:
                     raise GridError(f"value {value} is outside 0 to {NUM_COLOURS - 1}")
         rows = np.array(rows, dtype=np.int64).reshape(len(rows), -1)
@@ -44,6 +47,19 @@ def as_grid(rows) -> Grid:
     if rows.min() < 0 or rows.max() >= NUM_COLOURS:
         raise GridError(f"values {rows.min()} to {rows.max()} are outside 0 to {NUM_COLOURS - 1}")
     return frozen(rows.astype(np.uint8))
+
+
+def _plain(rows, widths: set[int]) -> Grid | None:
+    """The grid of rows of plain ints that keep every rule, ten times as fast as the rules one by one; else None."""
+    if len(rows) > MAX_SIDE or len(widths) != 1 or not 1 <= min(widths) <= MAX_SIDE:
+        return None
+    if any(set(map(type, row)) != {int} for row in rows):
+        return None
+    try:
+        grid = np.frombuffer(b"".join(map(bytes, rows)), np.uint8).reshape(len(rows), -1)
+    except ValueError:  # outside 0 to 255
+        return None
+    return grid if grid.max() < NUM_COLOURS else None
 
 
 def frozen(grid: np.ndarray) -> Grid:
