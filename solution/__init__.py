@@ -9,6 +9,9 @@ import logging
 import os
 import sys
 
+from .cuda_allocator import set_up_allocator
+
+set_up_allocator()
 os.environ.setdefault("HF_HUB_OFFLINE", "1")
 os.environ.setdefault("UNSLOTH_DISABLE_STATISTICS", "1")
 logging.getLogger("bitsandbytes").setLevel(logging.ERROR)  # its advice on CPU kernels: we dequantize once instead

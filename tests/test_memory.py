@@ -6,6 +6,7 @@ from peft import get_peft_model
 from transformers import LlamaConfig, LlamaForCausalLM
 
 from solution.codec.arc16 import Arc16
+from solution.models import limits
 from solution.models.adapted import AdaptedModel
 from solution.models.load import peft_config
 from solution.models.memory import GIB, Sizes, device_memory, plan
@@ -105,5 +106,7 @@ def test_what_is_done_follows_from_the_memory():
         plan(Sizes(EIGHT_BILLION, LORA, True), 6 * GIB, 8192, 8192, 32768)
 
 
-def test_cpu_workers_share_the_machine():
-    assert 0 < device_memory(CPU, 4) == device_memory(CPU, 2) / 2
+def test_cpu_workers_share_what_the_process_may_hold(monkeypatch):
+    for total, each in ((10, 2), (3, 0.25), (1, 0)):
+        monkeypatch.setattr(limits, "memory", lambda total=total: total * GIB)
+        assert device_memory(CPU, 4) == each * GIB == device_memory(CPU) / 4

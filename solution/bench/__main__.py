@@ -15,7 +15,8 @@ import signal  # noqa: E402
 import sys  # noqa: E402
 from pathlib import Path  # noqa: E402
 
-from ..driver.clock import format_seconds, parse_duration  # noqa: E402
+from ..command import CommandError, Parser, duration, hold_streams, tell_fault  # noqa: E402
+from ..driver.clock import format_seconds  # noqa: E402
 from .context import Context  # noqa: E402
 from .files import WEIGHTS, Outcome, keep, summary, write_whole  # noqa: E402
 from .frame import GRACE, LEAST, SETUP, SHARES, run_boxed, run_stage, skipped, time_box, train_box  # noqa: E402
@@ -38,10 +39,10 @@ EMBEDDED = "arc-llama-s"
 
 
 def parser() -> argparse.ArgumentParser:
-    arguments = argparse.ArgumentParser(prog="python -m solution.bench", description=DESCRIPTION, epilog=EXAMPLE,
-                                        formatter_class=argparse.RawDescriptionHelpFormatter)  # fmt: skip
+    arguments = Parser(prog="python -m solution.bench", description=DESCRIPTION, epilog=EXAMPLE,
+                       formatter_class=argparse.RawDescriptionHelpFormatter)  # fmt: skip
     add = arguments.add_argument
-    add("--minutes", type=float, default=13.0, help="length of it all (%(default)s)")
+    add("--minutes", metavar="N", type=float, default=13.0, help="length of it all (%(default)s)")
     add("--out", type=Path, default=Path("bench"), help="folder of the results (%(default)s/)")
     add("--pack", type=Path, metavar="FILE", help="pack of training pairs; without it trainings read their data from sources")
     add("--train", type=parse_train, default=(), metavar="P=TIME,...", help="presets of solution.finetune and how long to train "
@@ -62,30 +63,32 @@ def parse_train(text: str) -> tuple[tuple[str, float], ...]:
     """ "s=2m,m=6m" -> presets and seconds."""
     found = []
     for part in filter(None, text.split(",")):
-        preset, equals, duration = part.partition("=")
+        preset, equals, length = part.partition("=")
         if not preset or not equals:
             raise argparse.ArgumentTypeError(f"{part!r} is not PRESET=TIME")
-        try:
-            found.append((preset, parse_duration(duration)))
-        except ValueError as error:
-            raise argparse.ArgumentTypeError(str(error)) from None
+        found.append((preset, duration(length)))
     return tuple(found)
 
 
 def main(arguments: list[str] | None = None, begin: float | None = None) -> int:
     """`begin`: when the process started, on the monotonic clock (now)."""
     begin = time.monotonic() if begin is None else begin
-    options = parser().parse_args(arguments)
+    hold_streams()
+    try:
+        options = parser().parse_args(arguments)
+    except CommandError as error:
+        tell_fault("solution.bench", error)
+        return 2
     if options.only:
         return only(options, begin)
     stages = [name for name in options.stages.split(",") if name]
     total, trains = 60 * options.minutes, options.train if "train" in options.stages.split(",") else ()
     modules = [module_of(name) for name in stages]
     if fault := wrong(options):
-        print(f"solution.bench: {fault}", file=sys.stderr)
+        tell_fault("solution.bench", fault)
         return 2
     if not stages or None in modules:
-        print(f"solution.bench: --stages: {options.stages!r} are not some of {', '.join(SHARES)}", file=sys.stderr)
+        tell_fault("solution.bench", f"--stages: {options.stages!r} are not some of {', '.join(SHARES)}")
         return 2
     if train_box(trains) > total - GRACE:
         print(f"solution.bench: --train takes {format_seconds(train_box(trains))} with {SETUP:.0f} s around each, --minutes "
@@ -94,7 +97,7 @@ def main(arguments: list[str] | None = None, begin: float | None = None) -> int:
     try:
         options.out.mkdir(parents=True, exist_ok=True)
     except OSError as error:
-        print(f"solution.bench: {options.out}: {error.strerror}", file=sys.stderr)
+        tell_fault("solution.bench", f"{options.out}: {error.strerror}")
         return 2
     run_stages(options, stages, begin, total)
     return 0

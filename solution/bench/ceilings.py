@@ -5,7 +5,6 @@ Not here: what our own code reaches of it (`speed`, `profile`).
 """
 
 import importlib.metadata
-import os
 import platform
 import statistics
 import subprocess
@@ -17,6 +16,7 @@ from pathlib import Path
 import torch
 import torch.nn.functional as F
 
+from ..models.limits import cores
 from .context import Context, Note, Result
 
 PACKAGES = ("torch", "transformers", "peft", "accelerate", "triton", "numpy", "bitsandbytes", "unsloth", "trl")
@@ -42,7 +42,7 @@ def run(context: Context, note: Note) -> Result:
     if device.type == "cuda":
         torch.cuda.set_device(device)
     else:
-        torch.set_num_threads(1)  # two stall each other beside other load (experiment log, 2)
+        torch.set_num_threads(1)  # two stall each other under other load (docs/experiments/02-cpu-threads.md)
     size = "toy" if context.toy else device.type
     values: dict = {"machine": machine(device)}
     note(report(values))
@@ -73,7 +73,7 @@ def machine(device: torch.device) -> dict:
         except importlib.metadata.PackageNotFoundError:
             versions[package] = None
     found = {
-        "device": cpu_name(), "cores": len(os.sched_getaffinity(0)) if hasattr(os, "sched_getaffinity") else os.cpu_count(),
+        "device": cpu_name(), "cores": cores(),
         "threads": torch.get_num_threads(), "python": platform.python_version(), "system": platform.platform(),
         "versions": versions, "cuda": torch.version.cuda,
     }  # fmt: skip

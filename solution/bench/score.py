@@ -111,14 +111,14 @@ class Fleet:
 
     def watch(self):
         """Start the drivers; what they have so far, now and then, as values, and at the end all of it."""
-        start, found = time.monotonic(), sorted(os.sched_getaffinity(0))
+        start, found = time.monotonic(), sorted(os.sched_getaffinity(0)) if hasattr(os, "sched_getaffinity") else []
         with ExitStack() as stack:
             drivers = []
             for k, (share, output) in enumerate(zip(self.shares, self.outputs)):
                 said = stack.enter_context(open(output.with_suffix(".said"), "wb"))
                 command = [*self.command, "--tasks", ",".join(share), "--output", str(output)]
                 drivers.append(subprocess.Popen(command, stdout=said, stderr=said, cwd=PROJECT))
-                if len(self.shares) > 1:  # each starts as many searches as it sees cores
+                if len(self.shares) > 1 and found:  # each starts as many searches as it sees cores
                     os.sched_setaffinity(drivers[-1].pid, found[k :: len(self.shares)] or found)
             try:
                 due = start + NOTE_EVERY

@@ -19,7 +19,7 @@ from transformers import AutoTokenizer, LlamaConfig, LlamaForCausalLM
 
 from ..codec.arc16 import END, PAD, POSITION_SCHEMES, VOCABULARY_SIZE
 from ..codec.tokenizer import write_tokenizer
-from ..models.manifest import WeightsError
+from ..models.checkpoint import WeightsError, read_checkpoint, stored_tensors
 from ..weights.pack import DETAILS
 from .folders import write_whole
 
@@ -58,8 +58,10 @@ def find_base(name: str) -> Base:
     if path.is_file() and path.suffix == ".gguf":
         return Base(path.stem, path.parent, path.name, source=path.name)
     if path.is_dir():
-        if not list(path.glob("*.safetensors")):
-            raise WeightsError(f"base {path}: no .safetensors file in it")
+        try:
+            stored_tensors(path)
+        except WeightsError as error:
+            raise WeightsError(f"base {path.name}: {error}") from error
         return Base(path.name, path, source=path.name)
     raise WeightsError(f"base {name!r} is neither {SMOLLM2!r}, nor a .gguf file, nor a folder")
 
@@ -78,7 +80,9 @@ def load_base(base: Base) -> tuple[LlamaForCausalLM, dict[str, int], list[int]]:
         if not base.file and "quantization_config" in config:
             raise ValueError("is quantized; full fine-tuning starts from 16 or 32 bits")
         dtype = torch.float32 if base.file else "auto"
-        lm, found = LlamaForCausalLM.from_pretrained(base.folder, dtype=dtype, output_loading_info=True, **options)
+        # The head as its tensors are: by config.json alone one that is said to be tied would be thrown away.
+        told = {} if base.file else {"config": LlamaConfig(**read_checkpoint(base.folder).config)}
+        lm, found = LlamaForCausalLM.from_pretrained(base.folder, dtype=dtype, output_loading_info=True, **told, **options)
         if found["missing_keys"]:  # transformers would go on with random ones
             raise ValueError(f"tensor {sorted(found['missing_keys'])[0]} is missing")
         tokenizer = AutoTokenizer.from_pretrained(base.folder, **options)

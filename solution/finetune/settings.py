@@ -1,7 +1,8 @@
 """Hyperparameters of the training loop; light to import: Unsloth, where it is used, has to come before transformers."""
 
-import os
 from dataclasses import dataclass
+
+from ..models.limits import cores
 
 HEAD_DIM = 64
 
@@ -37,7 +38,7 @@ class Settings:
     tokens_before: int = 0
     seed: int = 0
     device: str = "cpu"
-    threads: int = os.cpu_count() or 1
+    threads: int = cores()
     loaders: int = 0
     compile: bool = True
 

@@ -5,7 +5,6 @@ Rule: 6 FLOPs a parameter and token, forward and backward, plus 12 * layers * hi
 (Kaplan et al., arXiv 2001.08361, section 2.1; the causal half of attention is counted whole, as is usual for MFU).
 """
 
-import os
 import platform
 import shlex
 import sys
@@ -13,6 +12,8 @@ import time
 from pathlib import Path
 
 import torch
+
+from ..models.limits import cores
 
 MATRIX = {"cpu": 1024, "cuda": 8192}
 REPEATS = 8
@@ -55,7 +56,7 @@ def hardware(device: torch.device) -> str:
             line.partition(":")[2].strip() for line in Path("/proc/cpuinfo").read_text().splitlines() if "model name" in line
         ]
         model = names[0] if names else model
-    return f"{os.cpu_count()} CPU cores ({model})"
+    return f"{cores()} CPU cores ({model})"
 
 
 def command_line() -> str:

@@ -33,7 +33,7 @@ class AdaptedModel:
     fixed order. With `embeddings` the embedding and the head are trained whole, as copies that belong to the adapter
     (`tables`, by name): tied ones part. `prefix` is None or a table of learned vectors (rows, hidden), read as token ids from
     the vocabulary's end on and trained with the adapter. Parameters are only ever written in place under `no_grad`: fused
-    backends cache casts by tensor version (unsloth.md, "Adapter reset").
+    backends cache casts by tensor version (docs/sources.md, "Unsloth training").
     """
 
     def __init__(
@@ -137,8 +137,8 @@ class AdaptedModel:
         """What `logits` gives, by the Hugging Face model itself: its reference, and the way of every other Llama.
 
         `ids`, `positions`: int64 (batch, length), padded on the RIGHT: training kernels drop the attention mask, so
-        left padding would be attended to (unsloth.md, "Train and decode"). The all-ones mask keeps transformers from
-        reading position jumps as packed sequences (unsloth.md, "transformers trap").
+        left padding would be attended to (docs/sources.md, "Unsloth training"). The all-ones mask keeps transformers from
+        reading position jumps as packed sequences (docs/sources.md, "transformers positions").
         """
         return self.head(self._hidden(ids, positions)[where]).float()
 

@@ -76,7 +76,7 @@ class Cache:
 
     `keys`, `values`: per layer (rows, kv_heads, capacity, head_dim). `end`: columns in use. `bias`: (rows, 1, 1, capacity),
     minus infinity where a row's own tokens have not begun. On a CPU all are float32: torch's attention kernel for a single
-    query takes 6 to 8 times as long in bfloat16 (see the experiment log).
+    query takes 6 to 8 times as long in bfloat16 (docs/experiments/04-cpu-attention.md).
     """
 
     def __init__(self, model: "DenseLlama", rows: int, capacity: int):

@@ -2,11 +2,12 @@
 
 "transformers": transformers + peft, on the CPU (4-bit weights dequantized once) and on CUDA without Unsloth (in 4 bits).
 "unsloth": Unsloth's fused kernels on CUDA; its CPU backend runs the same calls.
-Load models one after the other in the main thread: both libraries patch modules while they load (unsloth.md).
+Load models one after the other in the main thread: both libraries patch modules while they load
+(docs/sources.md, "Unsloth loading").
 """
 
 import importlib.util
-import json
+import logging
 from pathlib import Path
 
 import numpy as np
@@ -20,12 +21,15 @@ from ..codec.arc16 import VOCABULARY_SIZE, Arc16
 from ..codec.codec import Codec
 from ..codec.prompt import Prompt
 from .adapted import AdaptedModel, NonFiniteError
+from .checkpoint import HEAD, read_checkpoint
 from .lean import is_small
 from .manifest import WeightsError, WeightSet
 from .nf4 import read_dense
 from .precision import compute_dtype
 from .rotary import GridRotary
 from .settings import LoraShape
+
+log = logging.getLogger("solution")
 
 BACKENDS = ("transformers", "unsloth")
 
@@ -47,8 +51,9 @@ def load(
     always does. `longest`: tokens of the longest sequence to come (0: as many as the weights have positions). `checkpointing`:
     whether training may have to compute activations twice (`AdaptedModel.checkpointing`). `verified`: the files have been
     compared with the entry already.
-    Raises `WeightsError` for files that are missing or not those of the entry, and for sequences longer than the weights'
-    positions; `NonFiniteError` where the weights overflow in the chosen precision.
+    Raises `WeightsError` for files that are missing or not those of the entry, for sequences longer than the weights'
+    positions, and for Unsloth where config.json ties a head that is another, which it would throw away; `NonFiniteError` where
+    the weights overflow in the chosen precision.
     """
     if backend not in BACKENDS:
         raise ValueError(f"backend {backend!r} is not one of {BACKENDS}")
@@ -59,6 +64,11 @@ def load(
     config = read_config(weights)
     if codec.position_scheme == "sequential" and longest > config.max_position_embeddings:
         raise WeightsError(f"weights {weights.name}: {config.max_position_embeddings} positions, sequences of {longest} tokens")
+    if read_checkpoint(weights.folder).untied:
+        if backend == "unsloth":
+            raise WeightsError(f"weights {weights.name}: config.json ties the head, but {HEAD} is another, which Unsloth would "
+                               "throw away: set tie_word_embeddings to false, or let solution.weights pack do it")  # fmt: skip
+        log.warning("weights %s: config.json ties the head, but %s is another: it is used", weights.name, HEAD)
     if device.type == "cuda":
         torch.backends.cuda.enable_cudnn_sdp(False)  # on Hopper it comes first, and takes a second to plan for every new length
         if torch.cuda.get_device_capability(device)[0] < 8:
@@ -105,17 +115,24 @@ def read_codec(weights: WeightSet) -> Codec:
 
 
 def read_config(weights: WeightSet) -> LlamaConfig:
-    """The configuration of a weight set; `quantized` tells whether its matrices are stored in 4 bits. Raises `WeightsError`."""
+    """The configuration of a weight set, its head tied or not as its tensors are; `quantized` tells whether its matrices are
+    stored in 4 bits. Raises `WeightsError`."""
     try:
-        values = json.loads((weights.folder / "config.json").read_text())
-        quantized = values.pop("quantization_config", None) is not None
-        if values.get("model_type", "llama") != "llama":
-            raise ValueError(f"model type {values['model_type']!r} is not llama")
-        config = LlamaConfig(**values)
-    except (OSError, ValueError, TypeError) as error:
-        raise WeightsError(f"weights {weights.name}: config.json: {error}") from error
-    config.quantized = quantized
+        config, quantization = _llama_config(weights.folder)
+    except WeightsError as error:
+        raise WeightsError(f"weights {weights.name}: {error}") from error
+    config.quantized = quantization is not None
     return config
+
+
+def _llama_config(folder: Path) -> tuple[LlamaConfig, dict | None]:
+    """A whole folder's configuration and, apart, how it is quantized."""
+    values = dict(read_checkpoint(folder).config)
+    quantization = values.pop("quantization_config", None)
+    try:
+        return LlamaConfig(**values), quantization
+    except Exception as error:  # a value that the library does not accept; it raises what it likes
+        raise WeightsError(f"{folder / 'config.json'}: {' '.join(str(error).split())}") from error
 
 
 def keeps_4_bits(config: LlamaConfig, device: torch.device) -> bool:
@@ -129,14 +146,15 @@ def read_llama_4bit(folder: Path, device: torch.device, dtype: torch.dtype, posi
     """A folder's NF4 Llama on `device`, packed as it is, computing in `dtype` whatever the folder says (a T4 has no bfloat16)."""
     from bitsandbytes.nn import Linear4bit
 
+    config, config.quantization_config = _llama_config(folder)
     lm = LlamaForCausalLM.from_pretrained(
-        folder, dtype=dtype, device_map={"": device.index or 0 if device.type == "cuda" else "cpu"}, local_files_only=True,
-        use_safetensors=True,
+        folder, config=config, dtype=dtype, device_map={"": device.index or 0 if device.type == "cuda" else "cpu"},
+        local_files_only=True, use_safetensors=True,
     )  # fmt: skip
     for module in lm.modules():
         if isinstance(module, Linear4bit):
             module.compute_dtype = dtype
-            module.support_avx512bf16_for_cpu = False  # else gradients vanish after the first evaluation (unsloth.md)
+            module.support_avx512bf16_for_cpu = False  # docs/sources.md, "bitsandbytes on a CPU"
     if position_scheme == "grid":
         lm.model.rotary_emb = GridRotary(lm.model.layers[0].self_attn.head_dim)
     return lm.eval()
@@ -147,20 +165,17 @@ def read_llama(
 ) -> LlamaForCausalLM:
     """A folder's Llama on the CPU in `dtype`, 4-bit matrices dequantized, with the rotary positions of its scheme.
 
-    Raises `ValueError` where its vocabulary is not the codec's or its tensors do not fit its configuration.
+    A head of its own is used whatever config.json says of tied ones. Raises `WeightsError` where the folder is not a whole
+    Llama (`checkpoint`), `ValueError` where its vocabulary is not the codec's.
     """
-    values = json.loads((folder / "config.json").read_text())
-    values.pop("quantization_config", None)
-    config = LlamaConfig(**values)
+    config, _ = _llama_config(folder)
     if config.vocab_size != vocabulary_size:
         raise ValueError(f"vocabulary of {config.vocab_size}, the codec has {vocabulary_size}")
     with torch.device("meta"):
         lm = LlamaForCausalLM(config)
     rotary = type(lm.model.rotary_emb)(config)  # made off the meta device: its buffers are not in the file
-    missing, unexpected = lm.load_state_dict(read_dense(folder, dtype), strict=False, assign=True)
+    lm.load_state_dict(read_dense(folder, dtype), strict=not config.tie_word_embeddings, assign=True)
     lm.tie_weights()
-    if unexpected or [name for name in missing if name != "lm_head.weight"]:
-        raise ValueError(f"tensors do not fit the configuration: {[*missing, *unexpected][:3]}")
     lm.model.rotary_emb = GridRotary(lm.model.layers[0].self_attn.head_dim) if position_scheme == "grid" else rotary
     return lm.eval()
 

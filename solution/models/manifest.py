@@ -1,23 +1,22 @@
 """`weights_manifest.json`: which weight sets exist, where their files are and what their sha256 must be.
 
 In:  a name of the manifest, a folder that brings its own entry (`manifest_entry.json`), or NAME=FOLDER: that entry, those files.
-Out: a verified `WeightSet`. Not here: reading tensors (`load`).
+Out: a verified `WeightSet`. Not here: what a folder must hold (`checkpoint`), reading tensors (`load`).
 """
 
 import hashlib
 import json
+import os
 from dataclasses import dataclass
 from pathlib import Path
+
+from .checkpoint import WeightsError, read_checkpoint, read_json
 
 PROJECT = Path(__file__).resolve().parents[2]
 MANIFEST = PROJECT / "weights_manifest.json"
 ENTRY_FILE = "manifest_entry.json"
 SAFE = (".safetensors", ".json")
 REQUIRED = ("name", "role", "architecture", "parameters", "quantization", "codec", "position_scheme", "licence", "files")
-
-
-class WeightsError(ValueError):
-    """Weights cannot be used; the message is one line that names the set, the file and the fault."""
 
 
 @dataclass(frozen=True)
@@ -44,7 +43,8 @@ class WeightSet:
         return hashlib.sha256("".join(own).encode()).hexdigest()
 
     def verify(self) -> None:
-        """Compare every file's size and sha256 with the entry. Raises `WeightsError` at the first that differs.
+        """Compare every file's size and sha256 with the entry, then see that they make a whole Llama with what its codec reads.
+        Raises `WeightsError` at the first that differs or is missing.
 
         Tensors in files that the entry does not list are refused too: they would be read unseen.
         """
@@ -67,6 +67,18 @@ class WeightSet:
                 raise WeightsError(f"weights {self.name}: {path} has {path.stat().st_size} bytes, not {file['size']}")
             if sha256_of(path) != file["sha256"]:
                 raise WeightsError(f"weights {self.name}: {path} does not have the sha256 of its manifest entry")
+        check_folder(self.folder, self.entry["codec"], f"weights {self.name}: ")
+
+
+def check_folder(folder: Path, codec: str, begin: str = "") -> None:
+    """See that a folder holds a whole Llama, and the tokenizer of a `codec` that is not our own. Raises `WeightsError`, whose
+    message starts with `begin`."""
+    try:
+        read_checkpoint(folder)
+        if codec != "arc16" and not (folder / "tokenizer.json").is_file():
+            raise WeightsError(f"{folder}: tokenizer.json is missing: codec {codec} reads its vocabulary there")
+    except WeightsError as error:
+        raise WeightsError(f"{begin}{error}") from error
 
 
 def sha256_of(path: Path) -> str:
@@ -80,11 +92,18 @@ def describe_files(folder: Path) -> list[dict]:
     return [{"path": p.name, "size": p.stat().st_size, "sha256": sha256_of(p)} for p in files]
 
 
+def write_json(value: dict, path: Path) -> None:
+    """Write a manifest or an entry whole, in place of what is there: a link is replaced, not the file it leads to."""
+    aside = path.with_name(f".{path.name}.{os.getpid()}")
+    aside.write_text(json.dumps(value, indent=2) + "\n")
+    aside.replace(path)
+
+
 def read_manifest(path: Path = MANIFEST) -> list[dict]:
     """The entries of the manifest. Raises `WeightsError` where it is missing or not of its form."""
-    entries = _read_json(path).get("weights")
-    if not isinstance(entries, list):
-        raise WeightsError(f"{path}: no list under 'weights'")
+    entries = read_json(path).get("weights")
+    if not isinstance(entries, list) or not all(isinstance(entry, dict) for entry in entries):
+        raise WeightsError(f"{path}: no list of entries under 'weights'")
     return entries
 
 
@@ -100,12 +119,20 @@ def find_weights(what: str, manifest: Path = MANIFEST) -> WeightSet:
             raise WeightsError(f"weights {name}: not part of this repository, get them from {entry.get('source')} and give "
                                f"{name}=FOLDER")  # fmt: skip
         return _weight_set(entry, folder if equals else manifest.parent / entry["folder"], manifest)
+    if folder.is_file():
+        raise WeightsError(f"{folder} is a file: give the folder of safetensors and config.json that it is in or was made from")
     if not folder.is_dir():
         raise WeightsError(f"weights {what!r} are neither in {manifest.name} ({', '.join(entries)}) nor a folder")
     if not (folder / ENTRY_FILE).exists():
+        read_checkpoint(folder)  # what it lacks itself comes first
         raise WeightsError(f"{folder} has no {ENTRY_FILE}: python -m solution.weights pin NAME {folder} writes it, NAME one of "
                            f"{', '.join(entries)}")  # fmt: skip
-    return _weight_set(_read_json(folder / ENTRY_FILE), folder, folder / ENTRY_FILE)
+    return read_entry(folder)
+
+
+def read_entry(folder: Path) -> WeightSet:
+    """The weight set of a folder that brings its entry. Raises `WeightsError`."""
+    return _weight_set(read_json(folder / ENTRY_FILE), folder, folder / ENTRY_FILE)
 
 
 def default_weights(device_type: str, manifest: Path = MANIFEST) -> WeightSet:
@@ -121,6 +148,8 @@ def _weight_set(entry: dict, folder: Path, source: Path) -> WeightSet:
     missing = [key for key in REQUIRED if key not in entry]
     if missing:
         raise WeightsError(f"{source}: entry {entry.get('name')!r} lacks {', '.join(missing)}")
+    if not isinstance(entry["files"], list) or not all(isinstance(f, dict) and _is_listed(f) for f in entry["files"]):
+        raise WeightsError(f"{source}: entry {entry['name']!r}: 'files' is not a list of path, size and sha256")
     unsafe = [f["path"] for f in entry["files"] if Path(f["path"]).suffix not in SAFE or Path(f["path"]).name != f["path"]]
     if unsafe:
         raise WeightsError(
@@ -129,13 +158,7 @@ def _weight_set(entry: dict, folder: Path, source: Path) -> WeightSet:
     return WeightSet(entry, folder)
 
 
-def _read_json(path: Path) -> dict:
-    try:
-        value = json.loads(path.read_text(encoding="utf-8"))
-    except OSError as error:
-        raise WeightsError(f"{path}: {error.strerror}") from error
-    except ValueError as error:
-        raise WeightsError(f"{path}: not valid JSON ({error})") from error
-    if not isinstance(value, dict):
-        raise WeightsError(f"{path}: not a JSON object")
-    return value
+def _is_listed(file: dict) -> bool:
+    """Whether an entry's file has a path, and a size and sha256 unless it is not pinned."""
+    pinned = isinstance(file.get("size"), int) and isinstance(file.get("sha256"), str)
+    return isinstance(file.get("path"), str) and "sha256" in file and (pinned or file["sha256"] is None)

@@ -3,17 +3,20 @@
 In:  a Llama's configuration, the adapter's shape, the device's memory. Out: a `MemoryPlan`. Pure, but for `device_memory`.
 Activations are counted from the tensors that a backward pass keeps (tests/test_memory.py compares with those really kept by
 transformers + peft); Unsloth's fused kernels keep fewer, so that the plan errs to the safe side there.
-Not here: what to do when memory runs out all the same (`driver.solve.smaller`).
+Not here: what control groups and `ulimit` leave of a machine (`limits`), what to do when memory runs out all the same
+(`driver.solve.smaller`).
 """
 
-import os
+import logging
 from dataclasses import dataclass
-from pathlib import Path
 
 import torch
 
+from . import limits
 from .lean import QUERY_BLOCK
 from .settings import LoraShape
+
+log = logging.getLogger("solution")
 
 GIB = 2**30
 CONTEXT = 0.7 * GIB
@@ -22,6 +25,10 @@ FRAGMENTATION = 0.08
 """Share of the memory that stays unused between blocks: an allowance."""
 LOGITS = 0.25 * GIB
 """Logits of a large vocabulary, in parts (`adapted.LOGITS_AT_ONCE`), with their gradients and probabilities."""
+LIBRARIES = 2 * GIB
+"""Python, torch and the main thread on a CPU: an allowance."""
+UNKNOWN = 8 * GIB
+"""Memory of a machine that does not say how much it has."""
 LEAST_TOKENS = 512
 """Fewer tokens in a batch than this are of no use: the weights do not fit."""
 
@@ -189,14 +196,13 @@ def plan(sizes: Sizes, memory: float, longest: int, train_tokens: int, decode_to
 
 def device_memory(device: torch.device, workers: int = 1) -> float:
     """Bytes that each of the workers on `device` may plan with, asked before anything is loaded: what is free on a GPU, in
-    quarters of a GiB so that a run that is resumed plans as it did; of the machine what its control group allows, 2 GiB less.
+    quarters of a GiB so that a run that is resumed plans as it did; of the machine what this process may hold
+    (`limits.memory`), `LIBRARIES` less.
     """
     if device.type == "cuda":
         return torch.cuda.mem_get_info(device)[0] // (GIB // 4) * (GIB // 4) / workers
-    total = os.sysconf("SC_PAGE_SIZE") * os.sysconf("SC_PHYS_PAGES")
-    for limit in ("/sys/fs/cgroup/memory.max", "/sys/fs/cgroup/memory/memory.limit_in_bytes"):
-        try:
-            total = min(total, int(Path(limit).read_text()))
-        except (OSError, ValueError):
-            continue
-    return (total - 2 * GIB) / workers
+    total = limits.memory()
+    if total is None:
+        log.warning("this machine does not say how much memory it has: planned with %d GiB", UNKNOWN // GIB)
+        total = UNKNOWN
+    return max(0, total - LIBRARIES) / workers

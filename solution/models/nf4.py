@@ -3,7 +3,7 @@
 In:  a dense Llama (`quantize_folder`) or a quantized folder (`read_dense`).
 Out: a folder that `AutoModelForCausalLM` and Unsloth load as it is; or its tensors, dequantized once.
 Every Linear of the decoder layers is quantized in blocks of 64 values; embeddings, norms and the head stay 16-bit.
-Reading needs no bitsandbytes: where the package is missing (kaggle.md, "Kaggle kernels") dense weights still run.
+Reading needs no bitsandbytes: where the package is missing (docs/kaggle.md, "Images and packages") dense weights still run.
 """
 
 import json
@@ -13,6 +13,7 @@ from pathlib import Path
 import torch
 from safetensors import safe_open
 
+from .checkpoint import DERIVED, PARTS, STATE_KEY, stored_tensors
 from .shards import write_shards
 
 BLOCK = 64
@@ -23,8 +24,6 @@ CODE = (
 )  # fmt: skip
 """NF4's values (Dettmers et al., arXiv 2305.14314, appendix E)."""
 BORDERS = tuple(((torch.tensor(CODE[1:]) + torch.tensor(CODE[:-1])) / 2).tolist())
-_STATE_KEY = ".quant_state.bitsandbytes__nf4"
-_PARTS = (".absmax", ".quant_map", ".nested_absmax", ".nested_quant_map", _STATE_KEY)
 
 
 def is_quantized_name(name: str) -> bool:
@@ -57,12 +56,12 @@ def dequantize(
     packed: torch.Tensor, code: torch.Tensor, absmax: torch.Tensor, blocksize: int, shape: torch.Size | list[int]
 ) -> torch.Tensor:
     """The dense float32 matrix of packed 4-bit values: entry of the code book (16,) times its block's absmax (blocks,),
-    blocks counted through the whole matrix.
+    blocks counted through the whole matrix. `packed` may be called bf16 or float32 (bnb_4bit_quant_storage): its bytes count.
 
     bitsandbytes' own CPU kernel (0.50.2) starts a new block in every row, which is wrong where a row is not a whole number
     of blocks (our 688 columns: 25 % error instead of 9 %); its CUDA kernel counts as we do.
     """
-    packed = packed.flatten()
+    packed = packed.contiguous().flatten().view(torch.uint8)
     places = torch.stack([packed >> 4, packed & 15], 1).flatten().int()
     count = torch.Size(shape).numel()
     values = code[places][:count] * absmax.float().repeat_interleave(blocksize)[:count]
@@ -75,7 +74,7 @@ def _read_packed(parts: dict[str, torch.Tensor]) -> torch.Tensor:
     With double quantization the absmax are 8-bit themselves: entry of a second code book times their own block's absmax,
     plus an offset.
     """
-    state = json.loads(bytes(parts[_STATE_KEY].tolist()))
+    state = json.loads(bytes(parts[STATE_KEY].tolist()))
     if state.get("quant_type") != "nf4":
         raise ValueError(f"quantization {state.get('quant_type')!r} is not nf4")
     absmax = parts[".absmax"]
@@ -135,16 +134,19 @@ def quantize_folder(state: dict[str, torch.Tensor], config: dict, folder: Path, 
 
 
 def read_dense(folder: Path, dtype: torch.dtype) -> dict[str, torch.Tensor]:
-    """Every tensor of a folder's model*.safetensors files by name, 4-bit ones dequantized, on the CPU in `dtype`."""
+    """Every tensor of a folder's model*.safetensors files by name, 4-bit ones dequantized, on the CPU in `dtype`.
+
+    Raises `WeightsError` where files are missing or damaged (`checkpoint.stored_tensors`).
+    """
     raw = {}
-    for path in sorted(folder.glob("model*.safetensors")):
+    for path in sorted({stored.path for stored in stored_tensors(folder).values()}):
         with safe_open(path, framework="pt") as file:
             raw |= {name: file.get_tensor(name) for name in file.keys()}
     dense = {}
     for name, tensor in raw.items():
-        if name.endswith(_PARTS):
+        if name.endswith((*PARTS, DERIVED)):
             continue
-        if name + _STATE_KEY in raw:
-            tensor = _read_packed({end: raw[name + end] for end in ("", *_PARTS) if name + end in raw})
+        if name + STATE_KEY in raw:
+            tensor = _read_packed({end: raw[name + end] for end in ("", *PARTS) if name + end in raw})
         dense[name] = tensor.to(dtype)
     return dense

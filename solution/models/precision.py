@@ -7,7 +7,7 @@ import torch
 
 FP16_SCALE = 1024.0
 """float16 gradients are scaled by this from the first step on: unscaled, 2 % of them vanish (measured at loss 0.6), and a
-GradScaler at its default would skip the first steps of every run (unsloth.md, "T4")."""
+GradScaler at its default would skip the first steps of every run (docs/sources.md, "T4 and float16")."""
 ISA_LIMIT = "ONEDNN_MAX_CPU_ISA"
 """Environment variable that keeps oneDNN, torch's matrix products on a CPU, from newer instructions."""
 ISA_WITHOUT_BF16 = ("SSE41", "AVX", "AVX2", "AVX2_VNNI", "AVX2_VNNI_2", "AVX512_CORE", "AVX512_CORE_VNNI")
@@ -17,7 +17,7 @@ ISA_WITHOUT_BF16 = ("SSE41", "AVX", "AVX2", "AVX2_VNNI", "AVX2_VNNI_2", "AVX512_
 def compute_dtype(device: torch.device) -> torch.dtype:
     """bfloat16 where the hardware multiplies it, float16 on older CUDA devices (T4: capability 7.5), else float32.
 
-    torch reports bf16 as supported on a T4 although it is emulated there (kaggle.md, GPUs): the capability decides.
+    torch reports bf16 as supported on a T4 although it is emulated there (docs/kaggle.md, "GPUs"): the capability decides.
     """
     if device.type == "cuda":
         return torch.bfloat16 if torch.cuda.get_device_capability(device)[0] >= 8 else torch.float16

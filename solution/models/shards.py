@@ -10,9 +10,10 @@ from pathlib import Path
 import torch
 from safetensors.torch import save_file
 
+from .checkpoint import INDEX
+
 SHARD_BYTES = 15 * 2**20
 """Small enough for whatever carries single files of at most 16 MiB."""
-INDEX = "model.safetensors.index.json"
 
 
 def write_shards(tensors: dict[str, torch.Tensor], folder: Path, most: int | None = None) -> list[Path]:

@@ -1,7 +1,8 @@
 """A Llama by Unsloth: a Hugging Face folder, NF4 or dense, in; one LoRA adapter around it, on one device, out.
 
 On CUDA Unsloth's fused kernels run; without a GPU its own CPU backend makes the same calls on stock transformers.
-Unsloth prefers going on with a warning to stopping (unsloth.md), so what was loaded is compared with what was asked for.
+Unsloth prefers going on with a warning to stopping (docs/sources.md, "Unsloth loading"), so what was loaded is compared with
+what was asked for.
 Not here: verifying files and putting the grid rotary in (`load`), training, decoding (`dense` needs none of this).
 """
 
@@ -55,7 +56,7 @@ def load_peft(
 
     `longest`: tokens of the longest sequence to come (0: as many as the weights have positions). `checkpointing`: whether
     activations may have to be computed twice; never Unsloth's own way of it, which is not safe with two models in one process
-    (unsloth.md, "Two GPUs").
+    (docs/sources.md, "Unsloth training").
     Main thread only, one model after the other: Unsloth patches modules while it loads. Raises `WeightsError` where
     Unsloth loaded anything but the folder's own tensors in `dtype`. The model raises `ValueError` for sequences and
     positions beyond its length, where Unsloth would cut them off.

@@ -4,11 +4,23 @@ In:  the manifest or a folder of trained weights. Out: a verdict, or a quantized
 """
 
 import argparse
-import json
 import sys
 from pathlib import Path
 
-from ..models.manifest import ENTRY_FILE, MANIFEST, WeightsError, describe_files, find_weights, read_manifest
+from safetensors import SafetensorError
+
+from ..command import Parser, hold_streams, tell_fault
+from ..models.checkpoint import read_json
+from ..models.manifest import (
+    ENTRY_FILE,
+    MANIFEST,
+    WeightsError,
+    check_folder,
+    describe_files,
+    find_weights,
+    read_manifest,
+    write_json,
+)
 
 EXAMPLE = """examples:
   python -m solution.weights verify
@@ -18,7 +30,7 @@ EXAMPLE = """examples:
 
 
 def verify(options: argparse.Namespace) -> None:
-    """Check every file of the named sets, or of all, against its sha256."""
+    """Check every file of the named sets, or of all, against its sha256, and that they make a whole Llama."""
     for name in options.names or [entry["name"] for entry in read_manifest() if "folder" in entry]:
         weights = find_weights(name)
         weights.verify()
@@ -29,9 +41,8 @@ def verify(options: argparse.Namespace) -> None:
 def pin(options: argparse.Namespace) -> None:
     """Write the sizes and hashes that a set's files have now into its entry, beside the files where they are elsewhere."""
     weights = find_weights(f"{options.name}={options.folder}" if options.folder else options.name)
+    check_folder(weights.folder, weights.entry["codec"], f"weights {weights.name}: ")
     files = describe_files(weights.folder)
-    if not files:
-        raise WeightsError(f"weights {weights.name}: no file in {weights.folder}")
     in_manifest = not options.folder and weights.entry in read_manifest()
     store(weights.entry | {"files": files}, weights.folder, in_manifest)
     print(f"{weights.name}: {len(files)} files pinned")
@@ -39,29 +50,45 @@ def pin(options: argparse.Namespace) -> None:
 
 def pack(options: argparse.Namespace) -> None:
     """Quantize a trained folder to NF4, complete it and write its entry."""
-    from .pack import pack_folder
+    from .pack import check_apart, pack_folder, replace_whole
 
-    details = json.loads(Path(options.training).read_text()) if options.training else {}
-    entry = pack_folder(Path(options.source), Path(options.target), options.name, options.role, details, options.codec)
-    store(entry, Path(options.target), in_manifest=options.add)
+    details = read_json(Path(options.training)) if options.training else {}
+    source, target, entry = Path(options.source), Path(options.target), {}
+    check_apart(source, target)
+    if options.add:
+        check_inside(target)
+
+    def fill(aside: Path) -> None:
+        entry.update(pack_folder(source, aside, options.name, options.role, details, options.codec))
+        if not options.add:
+            write_json(entry, aside / ENTRY_FILE)
+
+    replace_whole(target, fill)
+    if options.add:
+        store(entry, target, in_manifest=True)
     print(f"{options.name}: {entry['parameters']} parameters, {sum(f['size'] for f in entry['files'])} bytes in {options.target}")
 
 
 def store(entry: dict, folder: Path, in_manifest: bool) -> None:
     """Write an entry beside its files, or into the manifest, where it replaces the one of the same name."""
     if not in_manifest:
-        (folder / ENTRY_FILE).write_text(json.dumps(entry, indent=2) + "\n")
+        write_json(entry, folder / ENTRY_FILE)
         return
-    folder = folder.resolve()
-    if not folder.is_relative_to(MANIFEST.parent):
-        raise WeightsError(f"{folder}: only folders below {MANIFEST.parent} go into the manifest")
-    entry = entry | {"folder": str(folder.relative_to(MANIFEST.parent))}
+    check_inside(folder)
+    entry = entry | {"folder": str(folder.resolve().relative_to(MANIFEST.parent))}
     entries = [e for e in (read_manifest() if MANIFEST.exists() else []) if e.get("name") != entry["name"]]
-    MANIFEST.write_text(json.dumps({"weights": [*entries, entry]}, indent=2) + "\n")
+    write_json({"weights": [*entries, entry]}, MANIFEST)
+
+
+def check_inside(folder: Path) -> None:
+    """Raises `WeightsError` for a folder that no entry of the manifest can name."""
+    if not folder.resolve().is_relative_to(MANIFEST.parent):
+        raise WeightsError(f"{folder}: only folders below {MANIFEST.parent} go into the manifest")
 
 
 def main() -> int:
-    parser = argparse.ArgumentParser(
+    hold_streams()
+    parser = Parser(
         prog="python -m solution.weights", description="Verify, pin and pack weight sets.", epilog=EXAMPLE,
         formatter_class=argparse.RawDescriptionHelpFormatter,
     )  # fmt: skip
@@ -82,11 +109,11 @@ def main() -> int:
     one.add_argument("--training", help="JSON file with the entry's 'training' and 'scores' (and whatever else it should say)")
     one.add_argument("--add", action="store_true", help="into the manifest (else beside the files)")
     one.set_defaults(do=pack)
-    options = parser.parse_args()
     try:
+        options = parser.parse_args()
         options.do(options)
-    except (WeightsError, OSError, ValueError) as error:
-        print(f"solution.weights: {error}", file=sys.stderr)
+    except (WeightsError, OSError, ValueError, ImportError, SafetensorError) as error:
+        tell_fault("solution.weights", " ".join(str(error).split()))
         return 2
     return 0
 

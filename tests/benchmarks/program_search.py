@@ -16,6 +16,8 @@ import os
 import pstats
 import time
 
+from solution.models.limits import cores
+
 
 def one(job):
     from solution.arc.score import solved_tests
@@ -94,7 +96,7 @@ def main() -> None:
     parser.add_argument("--set", default="training", help="of training,development,evaluation")
     parser.add_argument("--tries", type=int, default=20000, help="steps tried a task")
     parser.add_argument("--every", type=int, default=1, help="only every so many-th task by id")
-    parser.add_argument("--processes", type=int, default=len(os.sched_getaffinity(0)))
+    parser.add_argument("--processes", type=int, default=cores())
     parser.add_argument("--fit", action="store_true")
     parser.add_argument("--profile", action="store_true")
     options = parser.parse_args()
