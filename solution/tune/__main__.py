@@ -15,15 +15,15 @@ from pathlib import Path
 from tqdm import tqdm
 
 from ..arc.load import InputError
+from ..arc.sources import Input, read_input
 from ..arc.submission import OutputError
-from ..driver.cli import Input, read_input
-from ..driver.clock import parse_duration
+from ..command import CommandError, Parser, duration, hold_streams, seed, tell_fault, whole
 from ..driver.journal import read_lines
 from ..schedule.virtual import Device
 from .advice import Advice, advise, make_plan
 from .evidence import gather
 from .forecast import Forecast, Forecaster
-from .machine import describe, parse_devices
+from .machine import MOST, describe, parse_devices
 from .page import render
 from .plots import Picture, pictures
 from .words import command, headline, numbers, told
@@ -40,8 +40,16 @@ PAGE, NUMBERS = "tune.html", "tune.json"
 LEAST_REPLAYS = 2
 
 
+def how_many(text: str) -> int | None:
+    """The type of --tasks: None for the recorded ones themselves."""
+    try:
+        return None if text == "same" else whole(1)(text)
+    except argparse.ArgumentTypeError:
+        raise argparse.ArgumentTypeError(f"{text!r} is neither a number of tasks nor 'same'") from None
+
+
 def parser() -> argparse.ArgumentParser:
-    arguments = argparse.ArgumentParser(
+    arguments = Parser(
         prog="python -m solution.tune",
         description=DESCRIPTION,
         epilog=EXAMPLE,
@@ -51,33 +59,39 @@ def parser() -> argparse.ArgumentParser:
     add("journals", metavar="RUN", nargs="+", type=Path, help="a run's folder, or the journal in it")
     add("--input", metavar="PATH", help="the runs' challenges, as for submission.py (the public set that their tasks are of)")
     add("--solutions", metavar="PATH", help="solutions file of these challenges")
-    add("--budget", metavar="TIME", default="11h30m", help="wall clock, as for submission.py (%(default)s)")
+    add("--budget", metavar="TIME", type=duration, default="11h30m", help="wall clock, as for submission.py (%(default)s)")
     add("--devices", metavar="LIST", help="cuda:0,cuda:1, cuda:0x3 (three times as fast as a worker of the journals), cpu:2, "
         "or a count: 2, 2x3 (the first journal's)")  # fmt: skip
-    add("--searchers", metavar="N", type=int, default=1, help="cores beside GPUs that search programs (%(default)s)")
+    add("--searchers", metavar="N", type=whole(0, MOST), default=1, help="cores beside GPUs that search programs (%(default)s)")
     add(
         "--tasks",
         metavar="N",
+        type=how_many,
         default="240",
         help="tasks to come, like the recorded ones; 'same': these themselves (%(default)s)",
     )
     add("--output", metavar="DIR", type=Path, help="folder for page and pictures ('tune' beside the first journal)")
-    add("--replays", metavar="N", type=int, default=30, help="of every setting (%(default)s)")
-    add("--seed", type=int, default=0, help="the same seed, the same page (%(default)s)")
+    add("--replays", metavar="N", type=whole(LEAST_REPLAYS), default=30, help="of every setting (%(default)s)")
+    add("--seed", metavar="N", type=seed, default=0, help="the same seed, the same page (%(default)s)")
     return arguments
 
 
 def main(arguments: list[str] | None = None) -> int:
     """Write the page. Exit code 0, or 2 with one line for input that cannot be used."""
+    hold_streams()
     arguments = sys.argv[1:] if arguments is None else [str(argument) for argument in arguments]
-    options = parser().parse_args(arguments)
+    try:
+        options = parser().parse_args(arguments)
+    except CommandError as error:
+        tell_fault("solution.tune", error)
+        return 2
     paths = [path / "journal.jsonl" if path.is_dir() else path for path in options.journals]
     folder = options.output or paths[0].parent / "tune"
     try:
         advice = tune(options, paths)
         write(folder, advice, pictures(advice), f"python -m solution.tune {shlex.join(arguments)}")
     except (OutputError, ValueError) as error:
-        print(f"solution.tune: {error}", file=sys.stderr)
+        tell_fault("solution.tune", error)
         return 2
     show(advice)
     print(f"\npage: {folder / PAGE}")
@@ -87,16 +101,6 @@ def main(arguments: list[str] | None = None) -> int:
 def tune(options: argparse.Namespace, paths: list[Path]) -> Advice:
     """The advice that the options ask for, progress shown on a terminal. Raises `InputError`, and `ValueError` for journals
     with too little in them."""
-    try:
-        budget = parse_duration(options.budget)
-    except ValueError as error:
-        raise InputError(f"--budget: {error}") from None
-    if options.tasks != "same" and not (options.tasks.isdecimal() and int(options.tasks) > 0):
-        raise InputError(f"--tasks: {options.tasks!r} is neither a number of tasks nor 'same'")
-    if options.replays < LEAST_REPLAYS:
-        raise InputError(f"--replays: {options.replays} is fewer than {LEAST_REPLAYS}")
-    if options.searchers < 0:
-        raise InputError(f"--searchers: {options.searchers} is no number of workers")
     if options.devices:
         parse_devices(options.devices, (), 0)  # before anything is read
     found = read_tasks(options, paths)
@@ -104,8 +108,7 @@ def tune(options: argparse.Namespace, paths: list[Path]) -> Advice:
     names = evidence[0].journals[0].devices
     given = [Device(name) for name in names]
     devices = parse_devices(options.devices, names, options.searchers) if options.devices else given
-    count = None if options.tasks == "same" else int(options.tasks)
-    plan = make_plan(evidence, devices, budget, count)
+    plan = make_plan(evidence, devices, options.budget, options.tasks)
     with tqdm(total=0, unit="replay", file=sys.stderr, disable=not sys.stderr.isatty(), dynamic_ncols=True) as bar:
 
         def stage(name: str, forecasts: int) -> None:
@@ -113,18 +116,18 @@ def tune(options: argparse.Namespace, paths: list[Path]) -> Advice:
             bar.total += forecasts * options.replays
             bar.refresh()
 
-        return advise(evidence, plan, Forecaster(count, options.replays, options.seed, bar.update), stage)
+        return advise(evidence, plan, Forecaster(options.tasks, options.replays, options.seed, bar.update), stage)
 
 
 def read_tasks(options: argparse.Namespace, paths: list[Path]) -> Input:
     """The tasks that the journals ran on, with their outputs: as the options say, else the public set that has them. Raises
     `InputError`."""
     if options.input or options.solutions:
-        found = read_input(options)
+        found = read_input(options.input, options.solutions)
         if found.solutions is None:
             raise InputError(f"--input {options.input}: what was right cannot be told without --solutions")
         return found
-    sets = [read_input(argparse.Namespace(input=name, solutions=None)) for name in ("evaluation", "training")]
+    sets = [read_input(name) for name in ("evaluation", "training")]
     named = tasks_of(paths[0])
     return next((found for found in sets if named <= set(found.challenges.tasks)), sets[0])
 

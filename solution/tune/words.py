@@ -18,7 +18,7 @@ from .forecast import Forecast
 from .machine import describe
 
 KAGGLE_SECONDS = 12 * 3600.0
-"""Kaggle's limit for a notebook (kaggle.md, "Limits")."""
+"""Kaggle's limit for a notebook (docs/kaggle.md, "Limits")."""
 ENOUGH = 0.95
 """Share of a budget: work that ends before it leaves time over."""
 FEW_RIGHT = 10
@@ -121,10 +121,8 @@ def command(advice: Advice) -> str:
     if best.preset.train.steps != own.preset.train.steps:
         changed["train.steps"] = best.preset.train.steps
     name = own.preset.name
-    if changed:
-        listed = ", ".join(f"{key}={value}" for key, value in changed.items())
-        return f"in solution/preset.py, preset {name}: {listed}; then: {text} --preset {name}"
-    return f"{text} --preset {name}"
+    settings = "".join(f" {key}={value}" for key, value in changed.items())
+    return f"{text} --preset {name}" + (f" --set{settings}" if settings else "")
 
 
 def expectations(advice: Advice) -> list[str]:
