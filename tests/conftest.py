@@ -1,5 +1,7 @@
 """Shared by all tests: options, small random models, and the embedded weights loaded once."""
 
+import signal
+
 import pytest
 import torch
 from peft import get_peft_model
@@ -25,7 +27,7 @@ def pytest_collection_modifyitems(config, items):
             item.add_marker(pytest.mark.skip(reason="no CUDA device here"))
 
 
-torch.set_num_threads(1)  # two threads stall each other wherever anything else runs (experiment log, 2)
+torch.set_num_threads(1)  # two threads stall each other if anything else runs (docs/experiments/02-cpu-threads.md)
 
 
 def random_model(
@@ -59,6 +61,15 @@ def give_prefix(model: AdaptedModel, rows: int) -> None:
     if rows:
         generator = torch.Generator().manual_seed(1)
         model.load_adapter(model.adapter() | {"prefix": torch.randn(rows, model.lm.config.hidden_size, generator=generator)})
+
+
+@pytest.fixture(autouse=True)
+def signals_stay_pytests_own():
+    """A driver that runs inside a test's process listens to signals itself."""
+    before = {number: signal.getsignal(number) for number in (signal.SIGTERM, signal.SIGINT)}
+    yield
+    for number, handler in before.items():
+        signal.signal(number, handler)
 
 
 @pytest.fixture(scope="session")

@@ -8,7 +8,7 @@ from types import SimpleNamespace
 import pytest
 
 from solution.driver import summary
-from solution.driver.clock import MOST_KEPT, REPORT_SHARE, WATCHDOG_SECONDS, Closing, margin_seconds
+from solution.driver.clock import MOST_KEPT, REPORT_SHARE, WATCHDOG_SECONDS, Closing, margin_seconds, parse_duration
 from solution.driver.run import LOOK_SHARE, look_seconds
 from solution.driver.summary import Rehearsal
 from solution.preset import DEFAULT
@@ -37,6 +37,26 @@ def test_the_timer_ends_a_process_whose_interpreter_is_held(tmp_path):
     """PyDLL keeps the interpreter's lock while C sleeps: no thread of Python's could end this."""
     held = f"import ctypes; from solution.driver.clock import exit_in; assert exit_in(0.5); ctypes.PyDLL(None).sleep({2 * HANGS})"
     assert subprocess.run([sys.executable, "-c", held], cwd=ROOT, timeout=HANGS).returncode == 0
+
+
+def test_the_watchdog_does_what_is_last_before_it_ends_the_process(tmp_path):
+    last = f"""
+import time
+from pathlib import Path
+from solution.driver.clock import WATCHDOG_SECONDS, Clock
+clock = Clock(0)
+clock.budget = clock.elapsed() + 20 * WATCHDOG_SECONDS
+clock.watch(lambda: Path({str(tmp_path / "last")!r}).write_text("done"))
+time.sleep({HANGS})
+"""
+    assert subprocess.run([sys.executable, "-c", last], cwd=ROOT, timeout=HANGS).returncode == 0
+    assert (tmp_path / "last").read_text() == "done"
+
+
+@pytest.mark.parametrize("text", ["nan", "inf", "1e3", "-1", "9" * 400, "8785h", "\u0663s", "1h\n2m", " ", "+5s"])
+def test_no_duration(text):
+    with pytest.raises(ValueError, match="is not a|longer than a year"):
+        parse_duration(text)
 
 
 def test_a_slow_end_keeps_more_but_never_more_than_a_share():

@@ -14,15 +14,14 @@ from types import SimpleNamespace
 
 import pytest
 import torch
-from safetensors.torch import save_file
 
 from solution.arc.load import load_challenges, public_evaluation, public_training
 from solution.arc.submission import validate_submission
 from solution.arc.task import to_rows
 from solution.codec.arc16 import Arc16
 from solution.driver.clock import Clock, format_seconds, parse_duration
+from solution.driver.health import SICK_AFTER
 from solution.driver.journal import Journal, JournalBusy, Result, read_lines, result_from_json, result_to_json
-from solution.driver.run import SICK_AFTER
 from solution.driver.setup import task_size
 from solution.preset import DEFAULT, PRESETS
 
@@ -366,7 +365,7 @@ def test_two_runs_cannot_write_one_journal(tmp_path):
     Journal(tmp_path / "j.jsonl", {"seed": 0}).close()
 
 
-def test_a_journal_damaged_in_its_middle_is_put_aside_whole(three, tmp_path):
+def test_of_a_journal_damaged_in_its_middle_the_whole_lines_count(three, tmp_path):
     folder, _, _ = three
     good = (folder / "submission.run" / "journal.jsonl").read_bytes().splitlines(keepends=True)
     identity = json.loads(good[0])["identity"]
@@ -374,7 +373,9 @@ def test_a_journal_damaged_in_its_middle_is_put_aside_whole(three, tmp_path):
         path = tmp_path / "journal.jsonl"
         path.write_bytes(b"".join(damaged))
         journal = Journal(path, identity)
-        assert journal.results == [] and journal.put_aside.read_bytes() == b"".join(damaged)
+        kept = sum(json.loads(line)["kind"] == "job" for line in good)
+        assert len(journal.results) == kept and journal.damaged == 1
+        assert journal.put_aside.read_bytes() == b"".join(damaged) and path.read_bytes() == b"".join(good)
         journal.close()
     path.write_bytes(b"".join(good) + b'{"kind":"jo')
     journal = Journal(path, identity)
@@ -538,6 +539,7 @@ def test_tasks_train_on_from_the_joint_adapter_and_a_second_worker_finds_it(tmp_
 def test_a_lost_joint_adapter_is_trained_again(tmp_path):
     from solution.driver.run import replay
     from solution.driver.solve import JOINT, adapter_file, can_read_adapter
+    from solution.driver.stored import store
     from solution.schedule.job import Job, Progress, Record
 
     done = SimpleNamespace(results=[Result(Record(Job("joint", ()), "cpu:0", 1.0, cut=True))])
@@ -546,7 +548,8 @@ def test_a_lost_joint_adapter_is_trained_again(tmp_path):
         replay(setup, kept)
         assert setup.progress.joint is kept
     assert not can_read_adapter(tmp_path, JOINT)
-    save_file({"a": torch.ones(3)}, adapter_file(tmp_path, JOINT))
+    path = adapter_file(tmp_path, JOINT)
+    store(path, path.with_suffix(".part"), {"a": torch.ones(3)})
     assert can_read_adapter(tmp_path, JOINT)
     adapter_file(tmp_path, JOINT).write_bytes(b"cut short")
     assert not can_read_adapter(tmp_path, JOINT)

@@ -170,7 +170,7 @@ def test_what_a_pack_cannot_do_gets_one_line(tmp_path, monkeypatch, capsys, opti
     (["--out", "FOLDER"], "is a folder"),
     (["--out", "FOLDER/pack.npz", "--seed", "-3"], "--seed must not be negative"),
     (["--out", "FOLDER/pack.npz", "--composer", "-1"], "--composer must not be negative"),
-    (["--out", "FOLDER/pack.npz", "--data", "none/"], "neither an .npz file, nor a folder"),
+    (["--out", "FOLDER/pack.npz", "--data", "none/"], "neither an .npz or .json file, nor a folder"),
 ])  # fmt: skip
 def test_pack_data_says_what_is_wrong_before_it_generates(tmp_path, capsys, options, words):
     assert pack_data.main([word.replace("FOLDER", str(tmp_path)) for word in options]) == 2

@@ -1,6 +1,7 @@
 """Kaggle: staging, notebooks, wheels, and what a run does with a fault, in an ordinary run and in the competition rerun."""
 
 import hashlib
+import io
 import json
 import os
 import shutil
@@ -13,13 +14,16 @@ from pathlib import Path
 import pytest
 
 from solution.arc.submission import validate_submission
+from solution.driver.cli import parser as driver_parser
+from solution.driver.clock import parse_duration
 from solution.kaggle import notebooks, overlay, start, wheels
 from solution.kaggle.check import NO_UNSLOTH, UNUSABLE
 from solution.kaggle.inputs import CODE_MARK, WEIGHTS_MARK, folders_with
 from solution.kaggle.metadata import PLACEHOLDER, SLUG_LENGTH, slug
 from solution.kaggle.notebooks import KERNELS
+from solution.kaggle.pack import Order, PackError, check_options, stage_weights
 from solution.kaggle.place import PROJECT, Place, StartError
-from solution.models.manifest import ENTRY_FILE, default_weights
+from solution.models.manifest import ENTRY_FILE, WeightsError, default_weights, find_weights
 from tests.kaggle_box import box
 from tests.kaggle_box.__main__ import session
 
@@ -104,6 +108,11 @@ def test_pack_stages_code_that_runs_and_nothing_else(staged):
     assert read(code / "packed.json") == {"user": "ada", "submit": ["--seed", "1"], "finetune": ["--preset", "m"]}
 
 
+def test_pack_leaves_the_documents_out(staged):
+    assert (PROJECT / "solution" / "docs" / "experiments" / "README.md").is_file()
+    assert not [p for p in (staged[0] / "code" / "solution").rglob("*") if p.name == "docs" or p.suffix == ".md"]
+
+
 def test_pack_fills_in_names_machine_and_weights(staged):
     out, said = staged
     submit = read(out / "submit" / "kernel-metadata.json")
@@ -139,6 +148,7 @@ def test_the_finetune_kernels_output_can_be_submitted_with(tmp_path):
         (("--user", "ada", "--weights", "nothing"), "neither in weights_manifest.json"),
         (("--user", "ada", "--submit", "--bugdet 1h"), "unrecognized arguments: --bugdet"),
         (("--user", "ada", "--submit", "--budget soon"), "'soon' is not a duration"),
+        (("--user", "ada", "--submit", "--budget 12h --seed 'x"), "No closing quotation"),
         (("--user", "ada", "--finetune", "--preset huge"), "invalid choice: 'huge'"),
         (("--user", "ada", "--finetune", "--minutes 720"), "--minutes 720 leaves a session no time"),
     ],
@@ -147,6 +157,64 @@ def test_pack_names_what_is_wrong_in_one_line(options, fault, tmp_path):
     done = command("pack", "--out", tmp_path / "out", *options)
     assert done.returncode == 2 and fault in done.stderr and len(done.stderr.splitlines()) == 1
     assert not (tmp_path / "out").exists()
+
+
+@pytest.mark.parametrize("submit, finetune, fault", [
+    ("--budget=12h", "", "--submit: --budget 12h00m is longer than a Kaggle session leaves (11h50m)"),
+    ("--budget 0", "", "'0' is not a positive duration"),
+    ("--seed -1", "", "-1 is not"),
+    ("--devices cuda:0,cuda:0", "", "names cuda:0 twice"),
+    ("--bud 1h", "", "--bud"),
+    ("--help", "", "--help is nothing"),
+    ("", "--minutes nan", "nan is not"),
+    ("", "--minutes inf", "inf is not"),
+    ("", "--seed=-1", "-1 is not"),
+    ("", "--positions round", "'round'"),
+])  # fmt: skip
+def test_options_that_kaggle_would_refuse_are_not_packed(submit, finetune, fault, tmp_path):
+    with pytest.raises(PackError) as raised:
+        check_options(Order("ada", tmp_path, submit=submit.split(), finetune=finetune.split()))
+    assert fault in str(raised.value) and "\n" not in str(raised.value)
+    check_options(Order("ada", tmp_path, submit=["--budget=11h50m", "--input", "a b"], finetune=["--minutes", "60"]))
+
+
+def hub_cache(folder, weights_folder, absolute):
+    """The files as huggingface_hub lays them down: the snapshot's are links, relative ones, into blobs."""
+    (folder / "blobs").mkdir(parents=True)
+    snapshot = folder / "snapshots" / "abc"
+    snapshot.mkdir(parents=True)
+    for number, file in enumerate(weights_folder.iterdir()):
+        shutil.copy(file, folder / "blobs" / str(number))
+        blob = folder / "blobs" / str(number)
+        (snapshot / file.name).symlink_to(blob if absolute else Path("../../blobs", str(number)))
+    return snapshot
+
+
+@pytest.mark.parametrize("absolute", [False, True])
+@pytest.mark.parametrize("hard_links", [True, False])
+def test_links_of_a_hub_cache_are_staged_as_files(tmp_path, weights_folder, absolute, hard_links, monkeypatch):
+    if not hard_links:
+
+        def link(*_):
+            raise OSError("another file system")
+
+        monkeypatch.setattr(os, "link", link)
+    snapshot = hub_cache(tmp_path / "hub", weights_folder, absolute)
+    (tmp_path / "main").symlink_to(snapshot)
+    stage_weights("ada", find_weights(str(tmp_path / "main")), tmp_path / "staged")
+    shutil.rmtree(tmp_path / "hub")
+    for file in (tmp_path / "staged").iterdir():
+        assert file.is_file() and not file.is_symlink()
+    find_weights(str(tmp_path / "staged")).verify()
+
+
+def test_weights_that_change_while_they_are_staged_are_refused(tmp_path, weights_folder, monkeypatch):
+    def link(source, target):
+        Path(target).write_bytes(source.read_bytes()[:-1])
+
+    monkeypatch.setattr(os, "link", link)
+    with pytest.raises(WeightsError, match="staged"):
+        stage_weights("ada", find_weights(str(weights_folder)), tmp_path / "staged")
 
 
 def test_pack_replaces_a_staging_and_no_other_folder(tmp_path):
@@ -343,6 +411,50 @@ def test_options_come_from_the_packing_and_then_the_environment(place, driver, m
     assert options[options.index("--weights") + 1] == str(tmp_path / "input" / "weights")
 
 
+@pytest.mark.parametrize("asked, expected", [
+    ("--input='{}/my tasks.json' --weights=arc-llama-s --seed=3", ["--seed=3"]),
+    ("--seed 3 --weights arc-llama-s --input '{}/my tasks.json'", ["--seed", "3"]),
+])  # fmt: skip
+def test_options_count_in_every_form_that_argparse_reads(place, driver, monkeypatch, tmp_path, weights_folder, asked, expected):
+    (tmp_path / "input" / "weights").symlink_to(weights_folder)
+    (tmp_path / "my tasks.json").write_text(json.dumps({"mine": TASKS["aa000000"]}))
+    monkeypatch.setenv(start.ARGUMENTS, asked.format(tmp_path))
+    started = driver((0, 1))
+    start.submit(place(rerun=True))
+    options = driver_parser().parse_args(started[0][2:])
+    assert options.input == str(tmp_path / "my tasks.json") and options.weights == "arc-llama-s" and options.seed == 3
+    assert started[0][2 : 2 + len(expected)] == expected
+    assert validate_submission(tmp_path / "working" / "submission.json", {"mine": 1}) == []
+
+
+@pytest.mark.parametrize("asked, fault", [
+    ("--budget 13h", "--budget 13h00m is more than a Kaggle session leaves"),
+    ("--seed -1", "-1 is not"),
+    ("--inp x", "--inp"),
+    ("--input 'x", "ARC_ARGUMENTS.*No closing quotation"),
+    ("--output s.json", "Kaggle takes submission.json"),
+    ("--help", "--help is nothing"),
+])  # fmt: skip
+def test_what_the_driver_would_refuse_is_told_before_anything_is_installed(place, driver, monkeypatch, tmp_path, asked, fault):
+    monkeypatch.setenv(start.ARGUMENTS, asked)
+    started = driver((0, 1))
+    with pytest.raises(StartError, match=fault) as raised:
+        start.submit(place(rerun=False))
+    assert not started and "\n" not in str(raised.value)
+    start.submit(place(rerun=True))
+    budget = float(started[0][-1].rstrip("s"))
+    assert budget <= start.SESSION_LEAVES and started[0][started[0].index("--output") + 1].startswith(str(tmp_path))
+    assert (budget > parse_duration("11h30m")) == ("13h" in asked)
+
+
+def test_answers_that_are_there_are_not_replaced_by_placeholders(place, driver, tmp_path):
+    answers = json.dumps({"aa000000": [{"attempt_1": [[5]], "attempt_2": [[6]]}]})
+    (tmp_path / "working" / "submission.json").write_text(answers)
+    driver((0, 1))
+    start.submit(place(rerun=True))
+    assert (tmp_path / "working" / "submission.json").read_text() == answers
+
+
 def no_wheels(root):
     for path in (root / "input" / "wheels").iterdir():
         path.unlink()
@@ -414,6 +526,13 @@ def test_the_rerun_resumes_a_driver_that_crashes_after_work(place, driver):
     assert len(started) == 3 and started[0][:-1] == started[1][:-1] == started[2][:-1]
 
 
+def test_a_fresh_start_is_fresh_once(place, driver, monkeypatch):
+    monkeypatch.setenv(start.ARGUMENTS, "--fresh --seed 1")
+    started = driver((-9, 3), (0, 1))
+    start.submit(place(rerun=True))
+    assert ["--fresh" in command for command in started] == [True, False] and "--seed" in started[1]
+
+
 def test_the_rerun_asks_for_less_where_the_driver_refuses(place, driver, monkeypatch):
     monkeypatch.setenv(start.ARGUMENTS, "--preset paper")
     started = driver((2, 0), (2, 0), (0, 1))
@@ -481,6 +600,21 @@ def test_fine_tuning_that_fails_is_seen(place, monkeypatch):
 
 
 # Running a command
+
+
+def test_lines_reach_the_notebook_and_the_log_whatever_they_hold(place, tmp_path, monkeypatch):
+    shown = io.TextIOWrapper(io.BytesIO(), "ascii")
+    monkeypatch.setattr(sys, "stdout", shown)
+    odd = os.fsdecode(b"/n\xff\n\xf0\x9f\x98\x80")
+    place(True).say(odd)
+    told = [sys.executable, "-c", "import sys; sys.stdout.buffer.write('\U0001f600'.encode())"]
+    assert place(True).run(told, dict(os.environ), tmp_path) == 0
+    assert shown.buffer.getvalue() == rb"/n\udcff\n\U0001f600" + b"\n" + rb"\U0001f600"
+    assert (tmp_path / "working" / "notebook.log").read_bytes() == b"/n\\udcff\\n\xf0\x9f\x98\x80\n\xf0\x9f\x98\x80"
+    (tmp_path / "working" / "notebook.log").unlink()
+    (tmp_path / "working" / "notebook.log").symlink_to("/dev/full")
+    place(True).say("the disk is full")
+    assert shown.buffer.getvalue().endswith(b"the disk is full\n")
 
 
 def test_output_goes_to_the_notebook_and_the_log_as_it_comes(place, tmp_path, capfd):

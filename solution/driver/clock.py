@@ -7,12 +7,18 @@ Not here: how the time is spent (`schedule`), measuring the end (`summary`).
 import ctypes
 import os
 import re
+import signal
 import sys
 import threading
 import time
+from collections.abc import Callable
 from dataclasses import dataclass
 from pathlib import Path
 
+SESSION_SECONDS, SESSION_LEAVES = 12 * 3600.0, 11 * 3600.0 + 50 * 60.0
+"""A Kaggle session, and the longest budget that ends within it: starting the notebook and storing its output count too."""
+LONGEST_SECONDS = 366 * 24 * 3600.0
+"""A longer time is taken to be a slip."""
 MAX_AGE = 600.0
 """Seconds that may lie between the start of the process and the making of its clock."""
 STARTED = "ARC_STARTED"
@@ -58,12 +64,14 @@ class Closing:
 
 
 class Clock:
-    """Seconds since process start, and seconds left of `budget` (seconds)."""
+    """Seconds since process start, and seconds left of `budget` (seconds). `told`: the signal that told this process to end."""
 
     def __init__(self, budget: float):
         self.budget = budget
         begun = os.environ.get(STARTED)
         self.start = float(begun) if begun else time.monotonic() - _process_age()
+        self.works = False
+        self.told: int | None = None
 
     def elapsed(self) -> float:
         return time.monotonic() - self.start
@@ -71,21 +79,40 @@ class Clock:
     def left(self) -> float:
         return self.budget - self.elapsed()
 
-    def watch(self) -> None:
+    def listen(self) -> None:
+        """From now on SIGTERM and Ctrl-C end the process with exit code 128 + the signal's number: at once while nothing is done
+        yet, in order once the run `works`; a second one at once in any case."""
+        for each in (signal.SIGTERM, signal.SIGINT):
+            signal.signal(each, self._be_told)
+
+    def _be_told(self, number: int, _) -> None:
+        if self.works and self.told is None:
+            self.told = number
+            return
+        text = f"{signal.Signals(number).name}: ended, the submission stands as it was written last\n"
+        os.write(2, text.encode())
+        os._exit(128 + number)
+
+    def watch(self, last: Callable[[], None] = lambda: None) -> None:
         """Start the watchdog: shortly before the budget ends it exits with code 0, whatever the process is doing.
 
-        The submission file is complete at every moment, so ending hard loses nothing that was answered.
+        The submission file is complete at every moment, so ending hard loses nothing that was answered. `last` is called a
+        little before.
         """
 
         def wait():
             time.sleep(max(0.0, self.left() - WATCHDOG_SECONDS))
             os._exit(0)
 
+        def do_last():
+            time.sleep(max(0.0, self.left() - 2 * WATCHDOG_SECONDS))
+            last()
+
         def warn():
             time.sleep(max(0.0, self.left() - 2 * WATCHDOG_SECONDS))
             print(f"budget of {format_seconds(self.budget)} is over: stopping as things stand", file=sys.stderr, flush=True)
 
-        for job in (wait, warn):  # apart, so that a blocked or broken terminal cannot keep the process alive
+        for job in (wait, do_last, warn):  # apart, so that a blocked or broken terminal cannot keep the process alive
             threading.Thread(target=job, name="watchdog", daemon=True).start()
         exit_in(max(0.001, self.left() - WATCHDOG_SECONDS + TIMER_LATER))
 
@@ -135,14 +162,18 @@ def _process_age() -> float:
 
 
 def parse_duration(text: str) -> float:
-    """Seconds of "11h30m", "15m", "90s", "1h" or a plain number of seconds. Raises `ValueError` for anything else."""
-    match = re.fullmatch(r"(?:(\d+(?:\.\d+)?)h)?(?:(\d+(?:\.\d+)?)m)?(?:(\d+(?:\.\d+)?)s?)?", text.strip())
+    """Seconds of "11h30m", "15m", "90s", "1h" or a plain number of seconds. Raises `ValueError` for anything else, and for more
+    than a year."""
+    part = r"([0-9]+(?:\.[0-9]+)?)"
+    match = re.fullmatch(rf"(?:{part}h)?(?:{part}m)?(?:{part}s?)?", text.strip())
     if not text.strip() or match is None:
         raise ValueError(f"{text!r} is not a duration such as 11h30m, 15m or 90s")
     hours, minutes, seconds = (float(part or 0) for part in match.groups())
     total = 3600 * hours + 60 * minutes + seconds
     if total <= 0:
         raise ValueError(f"{text!r} is not a positive duration")
+    if total > LONGEST_SECONDS:
+        raise ValueError(f"{text[:40]!r} is longer than a year")
     return total
 
 

@@ -3,20 +3,19 @@
 Imported before transformers, because Unsloth has to be. Not here: what runs on the devices (`worker`).
 """
 
-import os
-import re
-
 import torch
 
 from ..arc.load import InputError
+from ..models.limits import cores
 from ..preset import Preset
+from .device_names import AUTO, worker_names
 
 
 def worker_devices(text: str, rerun: bool = False) -> tuple[list[str], list[str]]:
     """Names such as "cpu:0", "cpu:1", "cuda:0", one per worker, and lines on what cannot be used.
 
     "auto": every CUDA device, else one CPU worker a core: two workers of one thread each did more work than one worker of two
-    threads beside other load (experiment log, 2). "cpu": one worker; "cpu:2": two.
+    threads under other load (docs/experiments/02-cpu-threads.md). "cpu": one worker; "cpu:2": two.
     Raises `InputError` for a device that is not there, or is there and runs nothing: too old for this torch, or taken by
     others. In the competition rerun (`rerun`) whatever works is used instead.
     """
@@ -34,21 +33,16 @@ def _cpu_workers() -> list[str]:
 
 
 def _asked_for(text: str) -> list[str]:
-    if text == "auto":
-        return [f"cuda:{i}" for i in range(torch.cuda.device_count())] or _cpu_workers()
-    names = []
-    for part in text.split(","):
-        if match := re.fullmatch(r"cpu(?::(\d+))?", part):
-            names += [f"cpu:{len(names) + i}" for i in range(int(match[1] or 1))]
-        elif match := re.fullmatch(r"cuda(?::(\d+))?", part):
-            index = int(match[1] or 0)
-            if index >= torch.cuda.device_count():
-                raise InputError(f"--devices: there is no {part} here ({torch.cuda.device_count()} CUDA devices)")
-            names.append(f"cuda:{index}")
-        else:
-            raise InputError(f"--devices: {part!r} is not auto, cpu, cpu:N or cuda:N")
-    if not names:
-        raise InputError("--devices: no worker at all")
+    count = torch.cuda.device_count()
+    if text == AUTO:
+        return [f"cuda:{i}" for i in range(count)] or _cpu_workers()
+    try:
+        names = worker_names(text)
+    except ValueError as error:
+        raise InputError(f"--devices: {error}") from None
+    missing = [name for name in names if name.startswith("cuda") and int(name[5:]) >= count]
+    if missing:
+        raise InputError(f"--devices: there is no {missing[0]} here ({count} CUDA devices)")
     return names
 
 
@@ -69,11 +63,6 @@ def threads_per_worker(names: list[str]) -> int:
     """CPU threads of each worker: the CPU workers share the cores; a GPU's worker needs one."""
     cpu_workers = sum(name.startswith("cpu") for name in names)
     return max(1, min(cores(), torch.get_num_threads()) // cpu_workers) if cpu_workers else 1
-
-
-def cores() -> int:
-    """Cores that this process may use."""
-    return len(os.sched_getaffinity(0)) if hasattr(os, "sched_getaffinity") else os.cpu_count() or 1
 
 
 def choose_backend(wanted: str, names: list[str], preset: Preset) -> tuple[str, str | None]:
@@ -99,7 +88,7 @@ def choose_backend(wanted: str, names: list[str], preset: Preset) -> tuple[str, 
 
 def _fault(index: int) -> str | None:
     """Why no kernel runs on a CUDA device, or None where one does: a device too old for this torch build is listed but fails
-    (kaggle.md, GPUs)."""
+    (docs/kaggle.md, "GPUs")."""
     try:
         if torch.ones(8, device=f"cuda:{index}").sum().item() == 8:
             return None

@@ -32,32 +32,6 @@ FORECAST_SHARE, LEAST_LEFT = 0.005, 20
 SHORT_NAMES = dict(zip(STAGES, ("cheap", "search", "written", "joint", "training", "views"), strict=True))
 
 
-class _ThroughBar(logging.StreamHandler):
-    """Writes log lines above the bar instead of through it."""
-
-    def emit(self, record):
-        try:
-            tqdm.write(self.format(record), file=sys.stderr)
-        except OSError:  # nobody reads the terminal any more: the log file does
-            pass
-
-
-def set_up_logging(path) -> None:
-    """Log lines to the terminal (INFO) and to `path` beside the submission (everything), appended.
-
-    A notebook's own log can be invisible after a successful run (kaggle.md): the file is what remains.
-    """
-    log.setLevel(logging.DEBUG)
-    log.propagate = False
-    log.handlers.clear()
-    console, file = _ThroughBar(), logging.FileHandler(path, encoding="utf-8")
-    console.setLevel(logging.INFO)
-    console.setFormatter(logging.Formatter("%(message)s"))
-    file.setFormatter(logging.Formatter("%(asctime)s %(levelname)s %(threadName)s: %(message)s"))
-    log.addHandler(console)
-    log.addHandler(file)
-
-
 def foretell(setup: "Setup", cost: CostModel, devices: Sequence[str], seconds: float, flying: Flying | None = None) -> Planned:
     """Forecast the next `seconds` and write it to the journal: tasks known to be right, and by the gain model what is to come,
     or where nothing is known all by the gain model. Raises `OSError` where that fails."""

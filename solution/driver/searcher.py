@@ -8,6 +8,7 @@ import logging
 import math
 import multiprocessing
 import os
+import signal
 import tempfile
 import time
 from collections.abc import Callable
@@ -39,6 +40,7 @@ class Searcher:
     def __init__(self, device: str, tasks: dict[str, Task], preset: Preset, seed: int = 0):
         self.device, self.tasks, self.preset, self.seed = device, tasks, preset, seed
         self._child = self._pipe = None
+        self._searching = False
 
     def __call__(self, job: Job, train_time_used: Callable[[], float], out_of_time: Callable[[], bool]) -> Result:
         """Search for programs. Raises `TimeoutError` where the search does not end, `RuntimeError` where its process dies."""
@@ -50,12 +52,15 @@ class Searcher:
         searched = job.stage == "program"
         how = self.preset.program.tries[job.first_view] if searched else (self.preset.written, self.seed)
         try:
+            self._searching = True
             self._pipe.send((job.stage, self.tasks[name], how))
             self._wait(out_of_time)
             found = self._pipe.recv()
         except (EOFError, ConnectionError) as error:
             self.close()
             raise RuntimeError("the search process died") from error
+        finally:
+            self._searching = False
         if isinstance(found, Exception):
             if str(found).startswith(DAMAGED_CACHE):
                 self.close()
@@ -101,6 +106,14 @@ class Searcher:
             os.environ["OMP_NUM_THREADS"] = before
         theirs.close()
 
+    def interrupt(self) -> bool:
+        """End the child process from another thread, so that the job in flight fails; False where there is none."""
+        child = self._child
+        if not self._searching or child is None:
+            return False
+        child.kill()
+        return True
+
     def close(self) -> None:
         """End the child process."""
         if self._child is not None:
@@ -113,6 +126,7 @@ class Searcher:
 def serve(pipe, stop) -> None:
     """The child: answers (stage, task, tries or configuration and seed) with answers and costs a test input, whether it was cut,
     counts for the summary, and a fault that is to be told once."""
+    signal.signal(signal.SIGINT, signal.SIG_IGN)  # Ctrl-C goes to all processes of the terminal: the parent ends this one
     parent, writer = os.getppid(), Writer()
 
     def out_of_time() -> bool:

@@ -1,6 +1,6 @@
 """Everything between the parsed command line and a finished run: weights, models, journal, workers, summary, report.
 
-In:  options and input. Out: an exit code. Imports torch; the placeholder submission is already written.
+In:  options and input. Out: an exit code. Imports torch; what can be refused without a model is settled already.
 Not here: the loop (`run`).
 """
 
@@ -21,6 +21,7 @@ import numpy as np
 from ..arc.load import InputError
 from ..arc.task import Task, grid_key
 from ..codec.codec import Codec
+from ..command import one_line, tell_fault
 from ..models.adapted import NonFiniteError
 from ..models.manifest import PROJECT, WeightsError, WeightSet
 from ..preset import Preset
@@ -28,11 +29,13 @@ from ..program.written.sandbox import Sandbox, SandboxError
 from ..schedule.cost import CostModel
 from ..schedule.job import TaskSize
 from .board import Board
-from .cli import Input
+from .cli import PROGRAM, Input
 from .clock import STARTED, Clock, Closing, format_seconds
 from .devices import search_workers, threads_per_worker
 from .journal import Journal
-from .progress import foretell, set_up_logging
+from .logs import set_up_logging
+from .output import Claim, folder_of, log_of
+from .progress import foretell
 from .run import Setup, replay, run, write
 from .searcher import Searcher
 from .solve import JOINT, Solver, can_read_adapter
@@ -61,22 +64,24 @@ class Wanted:
     rerun: bool
 
 
-def start(options: argparse.Namespace, found: Input, chosen: list[str], clock: Clock, wanted: Wanted) -> int:
+def start(options: argparse.Namespace, found: Input, chosen: list[str], clock: Clock, wanted: Wanted, claim: Claim) -> int:
     """Load, run, report. Exit code 0, or 2 with one line for weights, devices or folders that cannot be used.
 
     Once models are loaded nothing may cost the submission: whatever goes wrong then is logged, and the file written. Where
     every device was lost, the process starts itself again and goes on from the journal (`restart`).
     """
     try:
-        setup, workers, finished = prepare(options, found, chosen, clock, wanted)
-    except (InputError, OSError, WeightsError, NonFiniteError) as error:
-        print(f"submission.py: {error}", file=sys.stderr)
-        return 2
-    except Exception as error:  # a broken device, a library that fails as it likes
-        log.debug("start-up failed", exc_info=True)
-        print(f"submission.py: cannot start: {type(error).__name__}: {' '.join(str(error).split())[:500]}", file=sys.stderr)
+        setup, workers, finished = prepare(options, found, chosen, clock, wanted, claim)
+    except Exception as error:
+        claim.withdraw()
+        if not isinstance(error, (InputError, OSError, WeightsError, NonFiniteError)):
+            # a broken device, a library that fails as it likes
+            log.debug("start-up failed", exc_info=True)
+            error = f"cannot start: {type(error).__name__}: {' '.join(str(error).split())[:500]}"
+        tell_fault(PROGRAM, error)
         return 2
     try:
+        clock.works = True
         outcome = run(setup, workers, finished)
         if outcome.ended == "lost" and setup.may_restart and clock.left() > RESTART_SECONDS:
             restart(clock)
@@ -84,17 +89,17 @@ def start(options: argparse.Namespace, found: Input, chosen: list[str], clock: C
     except Exception as error:
         log.exception("the run broke off, the submission holds what was answered: %s", error)
         write(setup)
-    log.info("submission: %s\nlog: %s", options.output, options.output.with_suffix(".log"))
+    log.info("submission: %s\nlog: %s", one_line(options.output), one_line(log_of(options.output)))
     log.debug("everything is written after %.2fs", clock.elapsed())
-    until = time.monotonic() + LAST_WORD
+    code, until = 128 + clock.told if clock.told else 0, time.monotonic() + LAST_WORD
     if not all([worker.join(max(0.0, until - time.monotonic())) for worker in workers]):
         # A worker is still inside a long operation: its result is not wanted, and waiting for it could cost the budget.
         for child in multiprocessing.active_children():
             child.kill()
         logging.shutdown()
         sys.stdout.flush()
-        os._exit(0)
-    return 0
+        os._exit(code)
+    return code
 
 
 def num_restarts() -> int:
@@ -113,16 +118,15 @@ def restart(clock: Clock) -> None:
 
 
 def prepare(
-    options: argparse.Namespace, found: Input, chosen: list[str], clock: Clock, wanted: Wanted
+    options: argparse.Namespace, found: Input, chosen: list[str], clock: Clock, wanted: Wanted, claim: Claim
 ) -> tuple[Setup, list[Worker], queue.Queue]:
     """Load and check everything; -> setup, workers, their results' queue."""
-    folder = options.output.with_suffix(".run")
-    folder.mkdir(exist_ok=True)
-    set_up_logging(options.output.with_suffix(".log"))
-    num_tasks = len(found.challenges.num_tests)
-    log.info("input: %s, %d tasks (%d to solve), budget %s", found.name, num_tasks, len(chosen), format_seconds(clock.budget))
+    folder = folder_of(options.output)
+    set_up_logging(log_of(options.output))
+    num_tasks, budget = len(found.challenges.num_tests), format_seconds(clock.budget)
+    log.info("input: %s, %d tasks (%d to solve), budget %s", one_line(found.name), num_tasks, len(chosen), budget)
     for name, fault in found.challenges.faulty.items():
-        log.warning("task %s is broken and gets a placeholder: %s", name, fault.reason)
+        log.warning("task %s is broken and gets a placeholder: %s", one_line(name), fault.reason)
 
     tasks = {name: found.challenges.tasks[name] for name in chosen}
     ready = get_ready(wanted.weights, lockable(wanted.preset, wanted.rerun), wanted.names, wanted.backend, tasks, wanted.rerun)
@@ -130,15 +134,18 @@ def prepare(
     log.info("preset: %s", json.dumps(preset.as_dict()))
     identity = run_identity(ready.weights, preset.as_dict(), options.seed, tasks, str(model.dtype), ready.backend)
     journal = Journal(folder / "journal.jsonl", identity, options.fresh, keep=wanted.rerun)
-    if journal.put_aside:
-        log.info("the journal there was another run's, damaged or not wanted, and is now %s", journal.put_aside)
+    claim.first()
+    if journal.damaged:
+        log.warning("%s: %d damaged lines are left out, they are in %s", journal.path, journal.damaged, journal.put_aside)
+    elif journal.put_aside:
+        log.info("the journal there was another run's, or not wanted, and is now %s", journal.put_aside)
     if not journal.results:
         shutil.rmtree(folder / "adapters", ignore_errors=True)  # another run's
     else:
         log.info("going on from %d earlier jobs in %s", len(journal.results), journal.path)
 
     # Scored are the tasks to solve: the placeholders of the others would only blur it.
-    solutions = {name: found.solutions[name] for name in chosen} if found.solutions and chosen else None
+    solutions = {name: found.solutions[name] for name in chosen if name in (found.solutions or {})} or None
     setup = Setup(
         found.challenges, solutions, {n: task_size(t, model.codec) for n, t in tasks.items()}, preset,
         Board(found.challenges, preset.select), journal, options.output, clock, ready.speed,

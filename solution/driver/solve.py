@@ -16,8 +16,7 @@ from dataclasses import replace
 from pathlib import Path
 
 import torch
-from safetensors import SafetensorError, safe_open
-from safetensors.torch import load_file, save_file
+from safetensors import SafetensorError
 
 from ..arc.task import Task
 from ..arc.view import View
@@ -25,7 +24,7 @@ from ..decode.settings import DecodeConfig
 from ..decode.views import Decoding, decode_views, plan_view
 from ..models.adapted import PREFIX, AdaptedModel
 from ..models.dense import DenseLlama
-from ..models.memory import UNLIMITED, MemoryPlan
+from ..models.memory import LEAST_TOKENS, UNLIMITED, MemoryPlan
 from ..preset import Preset
 from ..schedule.job import MAX_ATTEMPTS, Job, Record
 from ..select.vote import agreement, sureness
@@ -33,20 +32,24 @@ from ..ttt.data import build
 from ..ttt.joint import joint_items
 from ..ttt.settings import DataConfig, TrainConfig
 from ..ttt.train import Parked, Trained, train
+from .health import is_out_of_memory
 from .journal import Result
 from .searcher import Searcher
+from .stored import recall, store
 
 JOINT = "joint-adapter"
 DISK_LEFT = 2**30
 """Bytes of disk that stored adapters and parked trainings leave free: journal, submission and report need them more."""
 PARKED_TENSORS, PARKED_FIGURES = ("masters", "means", "squares"), ("updates", "losses", "scale", "prefix_rows")
 """Fields of a `Parked` training, as its file has them."""
+SHRINKS = 2
+"""How often the plan of a device is halved after memory ran out: a job that fails with a quarter is to blame itself."""
 log = logging.getLogger("solution")
 
 
 class Solver:
     """Does jobs with one model. `adapters` is the folder that trained adapters and parked trainings are kept in between jobs;
-    `memory` limits what is computed at once."""
+    `memory` limits what is computed at once, and less of it once that was too much."""
 
     def __init__(
         self,
@@ -64,6 +67,7 @@ class Solver:
         self._parked_here: tuple[Path, Parked] | None = None  # what the job before has parked, and where
         self._used_up: list[Path] = []  # files that nobody needs once the job before is in the journal
         self._searcher = Searcher(device, tasks, preset, seed)
+        self._shrunk = 0
 
     def __call__(self, job: Job, train_time_used: Callable[[], float], out_of_time: Callable[[], bool]) -> Result:
         """Do `job`. Training stops when it has used all of its time (`train_time_used` is its share, 0 to 1 and beyond),
@@ -75,14 +79,35 @@ class Solver:
         parked_here, self._parked_here = self._parked_here, None
         if job.stage in ("program", "written"):
             return self._searcher(job, train_time_used, out_of_time)
-        if job.stage == "base":
-            result = self._base(job, out_of_time)
-        elif job.stage == "joint":
-            result = self._result(job, {}, self._train_joint(job.attempt, train_time_used))
-        else:
-            result = self._task(job, lambda: train_time_used() >= 1, out_of_time, parked_here)
+        try:
+            if job.stage == "base":
+                result = self._base(job, out_of_time)
+            elif job.stage == "joint":
+                result = self._result(job, {}, self._train_joint(job.attempt, train_time_used))
+            else:
+                result = self._task(job, lambda: train_time_used() >= 1, out_of_time, parked_here)
+        except Exception as error:
+            if is_out_of_memory(error) and not job.attempt:  # a later attempt is smaller than the plan
+                self._shrink()
+            raise
         result.record = replace(result.record, seconds=round(time.monotonic() - start, 4))
         return result
+
+    def interrupt(self) -> bool:
+        """End the search in flight from another thread; False where there is none."""
+        return self._searcher.interrupt()
+
+    def _shrink(self) -> None:
+        """The plan was too much for the memory that there is: halve it for all later jobs here, twice at the most."""
+        self._untrained = None
+        if self._shrunk == SHRINKS:
+            return
+        self._shrunk += 1
+        self.memory, self.preset = halved(self.memory, self.preset)
+        log.warning(
+            "%s: out of memory: from now on training keeps the activations of up to %d tokens, decoding takes up to %d at once",
+            self.device, self.memory.kept_tokens, self.memory.decode_tokens,
+        )  # fmt: skip
 
     def _base(self, job: Job, out_of_time) -> Result:
         if self._untrained is None:
@@ -229,8 +254,7 @@ class Solver:
             self.adapters.mkdir(parents=True, exist_ok=True)
             if shutil.disk_usage(self.adapters).free < sum(t.nbytes for t in tensors.values()) + DISK_LEFT:
                 raise OSError("the disk is nearly full")
-            save_file(tensors, aside, metadata)
-            aside.replace(path)
+            store(path, aside, tensors, metadata)
         except (OSError, SafetensorError) as error:
             log.warning("%s could not be stored: %s", path.name, error)
             return False
@@ -239,8 +263,8 @@ class Solver:
     def _recall(self, name: str) -> bool:
         """Load a kept adapter; False where there is none that can be read."""
         try:
-            self.model.load_adapter(load_file(self._kept(name)))
-        except (OSError, SafetensorError, KeyError):
+            self.model.load_adapter(recall(self._kept(name))[0])
+        except (OSError, ValueError, KeyError):
             return False
         return True
 
@@ -291,24 +315,23 @@ def parked_file(folder: Path, name: str, attempt: int, steps: int) -> Path:
 def read_parked(path: Path) -> Parked | None:
     """A parked training; None where there is none that can be read."""
     try:
-        with safe_open(path, "pt") as file:
-            found = {name: file.get_tensor(name) for name in file.keys()}
-            figures = json.loads(file.metadata()["figures"])
+        found, words = recall(path)
+        figures = json.loads(words["figures"])
         kinds = {kind: [] for kind in PARKED_TENSORS}
         for k in range(len(found) // len(kinds)):
             for kind, tensors in kinds.items():
                 tensors.append(found[f"{kind}.{k}"])
         figures["losses"] = tuple(figures["losses"])
         return Parked(**{kind: tuple(tensors) for kind, tensors in kinds.items()}, **figures)
-    except (OSError, SafetensorError, KeyError, TypeError, ValueError):
+    except (OSError, KeyError, TypeError, ValueError):
         return None
 
 
 def can_read_adapter(folder: Path, name: str) -> bool:
     """Whether a kept adapter is there and whole."""
     try:
-        return bool(load_file(adapter_file(folder, name)))
-    except (OSError, SafetensorError):
+        return bool(recall(adapter_file(folder, name))[0])
+    except (OSError, ValueError):
         return False
 
 
@@ -325,6 +348,17 @@ def within_memory(preset: Preset, memory: MemoryPlan) -> Preset:
         decode=decoded(preset.decode),
         base=decoded(preset.base),
     )
+
+
+def halved(memory: MemoryPlan, preset: Preset) -> tuple[MemoryPlan, Preset]:
+    """Half the plan, and the preset within it: batches of half the tokens to decode, and to train on with activations kept. The
+    batches of trainings get smaller only where none keep theirs: a parked training goes on with the steps that it began with."""
+    kept = min(memory.kept_tokens, preset.train.batch_tokens) // 2
+    decode = min(memory.decode_tokens, max(preset.decode.batch_tokens, preset.base.batch_tokens)) // 2
+    if not kept:
+        preset = replace(preset, train=replace(preset.train, batch_tokens=max(1, preset.train.batch_tokens // 2)))
+    memory = replace(memory, kept_tokens=kept, decode_tokens=max(LEAST_TOKENS, decode))
+    return memory, within_memory(preset, memory)
 
 
 def smaller(config: DecodeConfig, attempt: int) -> DecodeConfig:

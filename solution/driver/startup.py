@@ -7,9 +7,9 @@ process with less (`kaggle.start`), because a library that patched others, or a 
 """
 
 import logging
-import os
 import time
 from collections.abc import Iterable
+from contextlib import AbstractContextManager, nullcontext
 from dataclasses import dataclass, replace
 from pathlib import Path
 
@@ -18,6 +18,7 @@ import torch
 from ..arc.task import Task
 from ..codec.codec import Codec
 from ..decode.views import answer_limit
+from ..models import limits
 from ..models.adapted import AdaptedModel
 from ..models.lean import can_compute
 from ..models.load import keeps_4_bits, load, probe, read_codec, read_config
@@ -58,10 +59,11 @@ def get_ready(weights: WeightSet, preset: Preset, names: list[str], backend: str
     models, loaded, fault = [], [], None
     for name in names:
         try:
-            models.append(
-                load(weights, torch_device(name), preset.lora, backend, longest=longest, checkpointing=memory.checkpointing,
-                     verified=True)
-            )  # fmt: skip
+            with current(torch_device(name)):
+                models.append(
+                    load(weights, torch_device(name), preset.lora, backend, longest=longest,
+                         checkpointing=memory.checkpointing, verified=True)
+                )  # fmt: skip
             loaded.append(name)
         except Exception as error:
             if not rerun:
@@ -126,8 +128,15 @@ def calibrate(model: AdaptedModel) -> float:
     ids, positions = (torch.from_numpy(t).to(model.device).repeat(rows, 1) for t in (prompt.ids, prompt.positions))
     where = torch.ones_like(ids, dtype=torch.bool)
     start = time.monotonic()
-    model.logits(ids, positions, where).sum().item()
+    with current(model.device):
+        model.logits(ids, positions, where).sum().item()
     return rows * token_passes(len(prompt), len(prompt)) / max(time.monotonic() - start, 1e-6)
+
+
+def current(device: torch.device) -> AbstractContextManager:
+    """Within it a CUDA device is the current one, as in its worker's thread: what Unsloth's layers set up when they first run
+    is for the current device, and they would wait for that one ever after."""
+    return torch.cuda.device(device) if device.type == "cuda" else nullcontext()
 
 
 def describe_devices(names: list[str], dtype: torch.dtype, backend: str) -> list[str]:
@@ -143,10 +152,10 @@ def describe_devices(names: list[str], dtype: torch.dtype, backend: str) -> list
             )
     workers = sum(name.startswith("cpu") for name in names)
     if workers:
-        gib = os.sysconf("SC_PAGE_SIZE") * os.sysconf("SC_AVPHYS_PAGES") / GIB
+        free = limits.free_memory()
+        room = "free memory unknown" if free is None else f"{free / GIB:.1f} GiB free"
         lines.append(
-            f"cpu: {_processor()}, {workers} worker(s) of {threads_per_worker(names)} thread(s), {gib:.1f} GiB free, "
-            f"{dtype}, by {backend}"
+            f"cpu: {_processor()}, {workers} worker(s) of {threads_per_worker(names)} thread(s), {room}, {dtype}, by {backend}"
         )
     return lines
 

@@ -9,12 +9,14 @@ import time
 from collections import Counter
 from collections.abc import Callable
 from dataclasses import replace
+from signal import Signals
 from typing import TYPE_CHECKING
 
+from ..arc.load import InputError
 from ..report.methods import interval
 from ..report.outcome import stage_rows
 from ..report.page import write_report
-from ..schedule.job import STAGES
+from ..schedule.job import MAX_ATTEMPTS, STAGE_NAMES, STAGES
 from ..schedule.plan import starved
 from .clock import WATCHDOG_SECONDS, Closing, format_seconds
 
@@ -86,7 +88,8 @@ def _taken(step: Callable[[], object]) -> float:
 
 def summary(setup: "Setup", outcome: "Outcome", planned: dict[str, float]) -> str:
     """The closing text of a run. `planned`: share of the device time planned for each stage at the start."""
-    lines = ["", f"{'stage':28}{'jobs':>6}{'tasks':>7}{'planned':>9}{'spent':>8}{'seconds':>10}{'tokens/s':>10}"]
+    lines = ["", *fruitless(setup, outcome)]
+    lines.append(f"{'stage':28}{'jobs':>6}{'tasks':>7}{'planned':>9}{'spent':>8}{'seconds':>10}{'tokens/s':>10}")
     for stage, row in zip(STAGES, stage_rows(outcome.results)):
         name, jobs, tasks, seconds, share, speed = row
         if stage in ("joint", "written") and getattr(setup.preset, stage) is None:
@@ -103,6 +106,11 @@ def summary(setup: "Setup", outcome: "Outcome", planned: dict[str, float]) -> st
     if setup.board.faults:
         lines.append("answers that were no grid: " + ", ".join(f"{name} {n}" for name, n in sorted(setup.board.faults.items())))
     ended = {"done": "everything was done", "budget": "the clock left no room for more", "lost": "every device was lost"}
+    if setup.clock.told:
+        ended["told"] = f"{Signals(setup.clock.told).name} told it to; the same command goes on from here"
+    given_up = {t for (_, tasks, _), n in setup.progress.failures.items() if n >= MAX_ATTEMPTS for t in tasks}
+    if given_up:
+        ended["done"] = f"everything was done but for {len(given_up)} task(s) with jobs that failed to the last"
     lasted = f"{format_seconds(setup.clock.elapsed())} of {format_seconds(setup.clock.budget)}"
     lines.append(f"ended after {lasted}: {ended[outcome.ended]}")
     if outcome.first_answer is not None:
@@ -115,6 +123,22 @@ def summary(setup: "Setup", outcome: "Outcome", planned: dict[str, float]) -> st
             partial = f"partial {score.outputs_solved} of {score.outputs} outputs ({score.partial_share:.2%})"
             lines.append(f"score, {name}: {strict}; {partial}")
     return "\n".join(lines)
+
+
+def fruitless(setup: "Setup", outcome: "Outcome") -> list[str]:
+    """A line for each stage of which every job has failed, in earlier processes of this run too."""
+    lines = []
+    for stage in STAGES:
+        results = [r for r in (*setup.journal.results, *outcome.results) if r.record.job.stage == stage]
+        if not results or any(r.record.ok for r in results):
+            continue
+        tasks = {task for r in results for task in r.record.job.tasks}
+        (reason, times), *_ = Counter(r.error for r in results).most_common(1)
+        lines.append(
+            f"NOTHING CAME OF {STAGE_NAMES[stage]!r}: all {len(results)} jobs failed, of {len(tasks)} task(s); "
+            f"the commonest reason, {times} times: {reason}"
+        )
+    return lines
 
 
 def report(setup: "Setup") -> None:
@@ -139,12 +163,19 @@ def conclude(setup: "Setup", outcome: "Outcome") -> None:
         log.warning("starved: %s", line)
     end = {"kind": "end", "seconds": round(clock.elapsed(), 2), "budget": clock.budget, "ended": outcome.ended}
     kept = {name: round(value, 3) for name, value in vars(outcome.closing).items()} if outcome.closing else {}
-    journal.append(end | {"planned": planned, "starved": warnings, "stopped": round(outcome.stopped, 3), "closing": kept})
-    journal.close()
+    try:
+        journal.append(end | {"planned": planned, "starved": warnings, "stopped": round(outcome.stopped, 3), "closing": kept})
+        journal.close()
+    except OSError as error:
+        log.error("%s: cannot be written (%s), its closing line is missing", journal.path, error.strerror)
     path = journal.path.with_name("report.html")
     needed = outcome.closing.report if outcome.closing else 0.0
     if clock.left() < WATCHDOG_SECONDS + REPORT_LEAST * needed:
         log.info("no time is left for the whole report; afterwards: python -m solution.report %s", path.parent)
         return
-    report(setup)
+    try:
+        report(setup)
+    except (InputError, OSError) as error:
+        log.error("there is no report: %s", error)
+        return
     log.info("report: %s", path)

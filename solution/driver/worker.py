@@ -14,6 +14,7 @@ from dataclasses import dataclass
 import torch
 
 from ..schedule.job import Job, Record
+from .health import is_lost
 from .journal import Result
 from .solve import Solver
 
@@ -74,6 +75,11 @@ class Worker:
             return False
         return True
 
+    def interrupt(self) -> bool:
+        """End the search in flight, which then fails; False where there is none: other work cannot be ended from outside."""
+        interrupt = getattr(self._solve, "interrupt", None)
+        return interrupt is not None and interrupt()
+
     def stop(self) -> None:
         """Let the thread end after the job in flight."""
         self.assignments.put(None)
@@ -82,9 +88,3 @@ class Worker:
         """Wait for the thread to end; False where it has not within `seconds`."""
         self._thread.join(seconds)
         return not self._thread.is_alive()
-
-
-def is_lost(error: BaseException) -> bool:
-    """Whether an exception means that the device serves this process no more: after a fault in a kernel every further call
-    fails. Running out of memory is no such fault."""
-    return "CUDA error" in str(error) and not isinstance(error, torch.OutOfMemoryError)

@@ -6,12 +6,15 @@ Several GPUs: `launch` (see `launch.py`), or accelerate launch for pre-trained b
 
 import argparse
 import json
+import math
 import os
 import re
 import sys
 from dataclasses import asdict, fields, replace
 from importlib import import_module
 from pathlib import Path
+
+from ..command import CommandError, Parser, duration, hold_streams, number, tell_fault, whole
 
 EXAMPLE = """\
 examples:
@@ -67,6 +70,8 @@ MAY_CHANGE = {
 """Settings in which a later call may differ from the one that began the run: the others say what is computed."""
 OTHERS = {"pack-data": ".pack_data", "launch": ".launch", "likeness": ".likeness"}
 """Further commands of this package and their modules."""
+CHOICES = {"schedule": ("cosine", "linear"), "positions": ("grid", "sequential"), "backend": ("auto", "transformers", "unsloth")}
+"""Settings of a few named values."""
 RECIPE_HELP = {
     "examples": "share of tasks out of --data's examples",
     "real": "share out of the public sets in --data",
@@ -76,13 +81,20 @@ RECIPE_HELP = {
 }
 
 
+def score_time(text: str) -> str:
+    """The type of --score: the text as it is."""
+    if text != "no":
+        duration(text)
+    return text
+
+
 def parser() -> argparse.ArgumentParser:
     from .mixture import Recipe
     from .presets import PRESETS
     from .settings import Settings
     from .sft import SftSettings
 
-    arguments = argparse.ArgumentParser(
+    arguments = Parser(
         prog="python -m solution.finetune", epilog=EXAMPLE, formatter_class=argparse.RawDescriptionHelpFormatter,
         description="Train a Llama on ARC-like tasks, quantize it, check it, score it, write its manifest entry. A run prints "
         "every setting it has, the preset's and those given.",
@@ -98,17 +110,18 @@ def parser() -> argparse.ArgumentParser:
     add("--fresh", action="store_true", help="put an earlier run in that folder aside and start anew")
     add("--name", help="name of the weight set (arc-llama-PRESET)")
     add("--train-only", action="store_true", help="stop once OUT/final is there: no quantization, no check, no entry")
-    add("--score", metavar="TIME", default="2m", help="time for the public evaluation set at the end; 'no': none (%(default)s)")
+    add("--score", metavar="TIME", type=score_time, default="2m", help="time for the public evaluation set at the end; "
+        "'no': none (%(default)s)")  # fmt: skip
     add("--start-from", metavar="FOLDER", help="weights to start from (s, m); where the folder holds a "
-        "training state, its optimizers and data go on too")  # fmt: skip
+        "training state, its optimizers go on too, and its data unless --seed is another")  # fmt: skip
     data = arguments.add_argument_group("data")
-    data.add_argument("--data", nargs="+", metavar="SOURCE", help=".npz files, Re-ARC folders, or names of public sets such as "
-                      "arc-agi-1/training (the default); pairs that are scored on are refused")  # fmt: skip
+    data.add_argument("--data", nargs="+", metavar="SOURCE", help=".npz files, files or folders of examples (Re-ARC) or tasks, "
+                      "or public sets such as arc-agi-1/training (the default); scored pairs are refused")  # fmt: skip
     data.add_argument("--pack", metavar="FILE", help="a file of pack-data, instead of --data; the shares below hold")
     data.add_argument("--drop-scored", action="store_true", help="leave out what is scored on (public evaluation, held-out "
                       "training tasks) instead of refusing the data")  # fmt: skip
     for name, text in RECIPE_HELP.items():
-        data.add_argument(f"--{name}", type=float, default=getattr(Recipe, name), help=f"{text} (%(default)s)")
+        data.add_argument(f"--{name}", type=number(), default=getattr(Recipe, name), help=f"{text} (%(default)s)")
     for title, kind, others in (
         ("training (defaults: the preset's)", Settings, ()),
         ("training of pre-trained bases alone", SftSettings, fields(Settings)),
@@ -120,7 +133,9 @@ def parser() -> argparse.ArgumentParser:
             if isinstance(field.default, bool):
                 group.add_argument(flag, action=argparse.BooleanOptionalAction, help=text)
             else:
-                group.add_argument(flag, type=type(field.default), help=text)
+                # ranges are what the settings say, of minutes too
+                kind_of = {int: whole(), float: number(-math.inf if field.name == "minutes" else 0)}.get(type(field.default), str)
+                group.add_argument(flag, type=kind_of, choices=CHOICES.get(field.name), help=text)
     return arguments
 
 
@@ -129,7 +144,6 @@ def chosen_settings(options: argparse.Namespace):
     values that cannot be."""
     import torch
 
-    from ..driver.clock import parse_duration
     from .presets import ON_A_CARD, PRESETS
     from .settings import Settings
     from .sft import SftSettings
@@ -140,8 +154,6 @@ def chosen_settings(options: argparse.Namespace):
     foreign = sorted(set(given) - {f.name for f in fields(preset)})
     if foreign:
         raise ValueError(f"--{foreign[0].replace('_', '-')} is not an option of --preset {options.preset}")
-    if options.score != "no":
-        parse_duration(options.score)
     if options.pack and (options.data or options.drop_scored):
         raise ValueError("--pack holds its data, checked: --data and --drop-scored are for pack-data")
     if options.device and not re.fullmatch(r"cpu|cuda(:\d+)?", options.device):
@@ -157,10 +169,15 @@ def chosen_settings(options: argparse.Namespace):
 
 
 def main() -> int:
+    hold_streams()
     other = OTHERS.get(sys.argv[1] if len(sys.argv) > 1 else "")
     if other:
         return import_module(other, __package__).main(sys.argv[2:])
-    options = parser().parse_args()
+    try:
+        options = parser().parse_args()
+    except CommandError as error:
+        tell_fault("solution.finetune", error)
+        return 2
     import torch
 
     from ..arc.load import InputError
@@ -169,7 +186,7 @@ def main() -> int:
     try:
         train_and_publish(chosen_settings(options), recipe_of(options), options)
     except (InputError, WeightsError, ValueError, OSError, ArithmeticError) as error:
-        print(f"solution.finetune: {error}", file=sys.stderr)
+        tell_fault("solution.finetune", error)
         return 2
     except torch.OutOfMemoryError as error:
         print(f"solution.finetune: {str(error).splitlines()[0]}; --micro-tokens takes fewer tokens at once", file=sys.stderr)

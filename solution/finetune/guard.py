@@ -5,7 +5,7 @@ A pair occurs there if its id does, or if it is the same pair up to a symmetry o
 training shows every pair under both, so that is what "the same" means.
 Pairs do not show the rule behind them: `forbidden` knows those of our own rules that re-create a scored task on its own inputs.
 Of the 400 ids of ARC-AGI-1's public evaluation set 376 are in ARC-AGI-2's training set, 6 in its evaluation set
-(anchors.md, "Contamination").
+(docs/sources.md, "Contamination").
 """
 
 import re

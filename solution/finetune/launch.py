@@ -11,6 +11,8 @@ import subprocess
 import sys
 from pathlib import Path
 
+from ..command import tell_fault
+
 SIGNALLED = 128
 
 
@@ -61,7 +63,7 @@ def main(words: list[str]) -> int:
     try:
         todo = commands(words, torch.cuda.device_count())
     except ValueError as error:
-        print(f"solution.finetune launch: {error}", file=sys.stderr)
+        tell_fault("solution.finetune launch", error)
         return 2
     for command in todo:
         print(f"+ {shlex.join(command[1:])}", flush=True)

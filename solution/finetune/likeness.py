@@ -6,11 +6,11 @@ Tasks are those within a token limit; colours as they are shown, sizes before an
 Not here: what tasks are about.
 """
 
-import argparse
-import sys
 from pathlib import Path
 
 import numpy as np
+
+from ..command import CommandError, Parser, tell_fault, whole
 
 LIMIT, TASKS, LARGE_SIDE = 1024, 4000, 12
 ROWS = (
@@ -75,11 +75,15 @@ def table(columns: dict[str, np.ndarray]) -> str:
 
 
 def main(words: list[str]) -> int:
-    arguments = argparse.ArgumentParser(prog="python -m solution.finetune likeness", description=__doc__.partition("\n")[0])
+    arguments = Parser(prog="python -m solution.finetune likeness", description=__doc__.partition("\n")[0])
     arguments.add_argument("pack", type=Path)
-    arguments.add_argument("--limit", type=int, default=LIMIT, help="tokens of a task at most (%(default)s)")
-    arguments.add_argument("--tasks", type=int, default=TASKS, help="tasks drawn of each source (%(default)s)")
-    options = arguments.parse_args(words)
+    arguments.add_argument("--limit", metavar="N", type=whole(1), default=LIMIT, help="tokens of a task at most (%(default)s)")
+    arguments.add_argument("--tasks", metavar="N", type=whole(1), default=TASKS, help="tasks drawn of each source (%(default)s)")
+    try:
+        options = arguments.parse_args(words)
+    except CommandError as error:
+        tell_fault("solution.finetune likeness", error)
+        return 2
     from ..arc.load import InputError
     from .draws import Drawer, Sampling
     from .pack import Pack
@@ -91,7 +95,7 @@ def main(words: list[str]) -> int:
             columns[name] = of_draws(Drawer(pack, Sampling({name: 1.0}), options.limit), options.tasks)
         columns["mixture"] = of_draws(Drawer(pack, Sampling(), options.limit), options.tasks)
     except (InputError, ValueError) as error:
-        print(f"solution.finetune likeness: {error}", file=sys.stderr)
+        tell_fault("solution.finetune likeness", error)
         return 2
     print(table(columns))
     return 0

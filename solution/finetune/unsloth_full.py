@@ -21,7 +21,8 @@ from ..models.rotary import GridRotary
 def choose_backend(wanted: str, dtype: torch.dtype) -> str:
     """The backend to train by; imports Unsloth where it is that. Call before transformers' or trl's trainers are imported.
 
-    Unsloth's fused kernels are for CUDA and want bf16 here: fp16 needs float32 weights, which turn them off (unsloth.md).
+    Unsloth's fused kernels are for CUDA and want bf16 here: fp16 needs float32 weights, which turn them off
+    (docs/sources.md, "Unsloth training").
     """
     if wanted == "transformers" or (wanted == "auto" and not (torch.cuda.is_available() and dtype == torch.bfloat16)):
         return "transformers"

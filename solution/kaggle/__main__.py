@@ -9,12 +9,22 @@ import shlex
 import sys
 from pathlib import Path
 
+from ..command import Parser, hold_streams, one_line, tell_fault
+
 EXAMPLE = """examples:
   python -m solution.kaggle pack --user ada --out ../kaggle_upload
   python -m solution.kaggle pack --user ada --out ../kaggle_upload --weights runs/m/weights --submit "--preset paper --seed 1"
   python -m solution.kaggle pack --user ada --out ../kaggle_upload --machine l4x4 --finetune "--preset m --minutes 600"
   python -m solution.kaggle notebooks --check
   python -m solution.kaggle wheels --out wheelhouse"""
+
+
+def words(text: str) -> list[str]:
+    """The type of options in quotes."""
+    try:
+        return shlex.split(text)
+    except ValueError as error:
+        raise argparse.ArgumentTypeError(f"{text!r} cannot be split: {error}") from None
 
 
 def pack(options: argparse.Namespace) -> int:
@@ -24,9 +34,9 @@ def pack(options: argparse.Namespace) -> int:
 
     order = Order(
         options.user, options.out, options.weights, options.finetuned, options.machine, options.competition,
-        options.docker_image, shlex.split(options.submit), shlex.split(options.finetune),
+        options.docker_image, options.submit, options.finetune,
     )  # fmt: skip
-    print("\n".join(stage(order)))
+    print("\n".join(map(one_line, stage(order))))
     if not options.docker_image:
         print("# the image is not pinned: the wheels are tried on today's; --docker-image ID pins the one a finished run names")
     return 0
@@ -57,7 +67,7 @@ def wheels(options: argparse.Namespace) -> int:
 def parser() -> argparse.ArgumentParser:
     from .metadata import MACHINES
 
-    arguments = argparse.ArgumentParser(
+    arguments = Parser(
         prog="python -m solution.kaggle", description="Stage the project for Kaggle, make its notebooks and wheels.",
         epilog=EXAMPLE, formatter_class=argparse.RawDescriptionHelpFormatter,
     )  # fmt: skip
@@ -70,8 +80,9 @@ def parser() -> argparse.ArgumentParser:
     one.add_argument("--machine", choices=MACHINES, default="t4x2", help="accelerator (%(default)s)")
     one.add_argument("--competition", metavar="SLUG", default="arc-prize-2026-arc-agi-2", help="(%(default)s)")
     one.add_argument("--docker-image", metavar="ID", help="the image to run on (Kaggle's latest)")
-    one.add_argument("--submit", metavar="OPTIONS", default="", help="options for submission.py on Kaggle, in quotes")
-    one.add_argument("--finetune", metavar="OPTIONS", default="--preset m", help="options for solution.finetune (%(default)s)")
+    one.add_argument("--submit", metavar="OPTIONS", type=words, default="", help="options for submission.py on Kaggle, in quotes")
+    one.add_argument("--finetune", metavar="OPTIONS", type=words, default="--preset m",
+                     help="options for solution.finetune (%(default)s)")  # fmt: skip
     one.set_defaults(do=pack)
     one = commands.add_parser("notebooks", help=notebooks.__doc__)
     one.add_argument("--check", action="store_true", help="exit code 2 where a notebook is not in step with its source")
@@ -84,14 +95,15 @@ def parser() -> argparse.ArgumentParser:
 
 
 def main() -> int:
-    options = parser().parse_args()
+    hold_streams()
     from ..models.manifest import WeightsError
     from .wheels import WheelsError
 
     try:
+        options = parser().parse_args()
         return options.do(options)
     except (OSError, ValueError, WeightsError, WheelsError) as error:
-        print(f"solution.kaggle: {error}", file=sys.stderr)
+        tell_fault("solution.kaggle", error)
         return 2
 
 

@@ -11,18 +11,21 @@ import os
 import re
 import shlex
 import shutil
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from pathlib import Path
 
-from ..driver.clock import parse_duration
+from ..command import CommandError
+from ..driver.clock import SESSION_LEAVES, format_seconds
 from ..finetune.folders import write_whole
-from ..models.manifest import ENTRY_FILE, WeightSet, find_weights
+from ..models.manifest import ENTRY_FILE, WeightsError, WeightSet, find_weights
 from .metadata import code_dataset, kernel, weights_dataset
 from .notebooks import KERNELS, TEXTS, stale
 from .place import PROJECT
 from .start import FINETUNE_SECONDS, PACKED
 
 CODE = ("solution", "submission.py", "weights_manifest.json", "requirements.txt", "README.md", "LICENSE")
+LEFT_OUT = ("__pycache__", "*.pyc", ".*", "docs")
+"""Names inside `CODE` that do not travel: caches, hidden files, the documents."""
 SPARE_MINUTES = 30
 """What a training on Kaggle needs besides, at the least: installing, checking, scoring, storing."""
 DATASET_METADATA, KERNEL_METADATA = "dataset-metadata.json", "kernel-metadata.json"
@@ -77,17 +80,18 @@ def check_options(order: Order) -> None:
     from ..finetune.__main__ import parser as finetune
 
     for option, parser, words in (("--submit", driver, order.submit), ("--finetune", finetune, order.finetune)):
-        told = io.StringIO()
         try:
-            with contextlib.redirect_stderr(told), contextlib.redirect_stdout(told):
+            with contextlib.redirect_stdout(io.StringIO()):
                 parsed = parser().parse_args(words)
-            parse_duration(getattr(parsed, "budget", "1h"))
-            if (getattr(parsed, "minutes", None) or 0) > FINETUNE_SECONDS / 60 - SPARE_MINUTES:
-                raise ValueError(f"--minutes {parsed.minutes:g} leaves a session no time to check and to store the weights")
         except SystemExit:
-            raise PackError(f"{option}: {told.getvalue().strip().splitlines()[-1]}") from None
-        except ValueError as error:
+            raise PackError(f"{option}: --help is nothing that a run can do") from None
+        except CommandError as error:
             raise PackError(f"{option}: {error}") from None
+        if option == "--submit" and parsed.budget > SESSION_LEAVES:
+            raise PackError(f"--submit: --budget {format_seconds(parsed.budget)} is longer than a Kaggle session leaves "
+                            f"({format_seconds(SESSION_LEAVES)})")  # fmt: skip
+        if option == "--finetune" and (parsed.minutes or 0) > FINETUNE_SECONDS / 60 - SPARE_MINUTES:
+            raise PackError(f"--finetune: --minutes {parsed.minutes:g} leaves a session no time to check and store the weights")
 
 
 def separate(weights: WeightSet | None) -> bool:
@@ -117,7 +121,7 @@ def stage_code(order: Order, submit: list[str], folder: Path) -> None:
     folder.mkdir()
     for name in CODE:
         if (PROJECT / name).is_dir():
-            shutil.copytree(PROJECT / name, folder / name, ignore=shutil.ignore_patterns("__pycache__", "*.pyc", ".*"))
+            shutil.copytree(PROJECT / name, folder / name, ignore=shutil.ignore_patterns(*LEFT_OUT))
         else:
             shutil.copy(PROJECT / name, folder / name)
     write_json(folder / PACKED, {"user": order.user, "submit": submit, "finetune": order.finetune})
@@ -125,18 +129,29 @@ def stage_code(order: Order, submit: list[str], folder: Path) -> None:
 
 
 def stage_weights(user: str, weights: WeightSet, folder: Path) -> dict:
-    """The files that the entry lists, and the entry; the dataset's metadata."""
+    """The files that the entry lists, links followed, and the entry; the dataset's metadata. Raises `WeightsError` where what
+    was staged is not what the entry lists."""
     folder.mkdir()
     for file in weights.entry["files"]:
-        target = folder / file["path"]
+        source, target = (weights.folder / file["path"]).resolve(), folder / file["path"]
         try:
-            os.link(weights.folder / file["path"], target)  # gigabytes, and nothing writes to either name
+            os.link(source, target)  # gigabytes, and nothing writes to either name
         except OSError:
-            shutil.copy(weights.folder / file["path"], target)
+            shutil.copyfile(source, target)
     write_json(folder / ENTRY_FILE, weights.entry)
+    check_staged(replace(weights, folder=folder))
     metadata = weights_dataset(user, folder)
     write_json(folder / DATASET_METADATA, metadata)
     return metadata
+
+
+def check_staged(weights: WeightSet) -> None:
+    """Raises `WeightsError` where the staged files are not those of the entry: a folder may change while it is copied."""
+    for file in weights.entry["files"]:
+        path = weights.folder / file["path"]
+        if path.is_symlink() or not path.is_file():
+            raise WeightsError(f"weights {weights.name}: {path.name} was staged as no file of its own")
+    weights.verify()
 
 
 def write_json(path: Path, value: dict) -> None:

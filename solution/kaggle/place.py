@@ -3,13 +3,17 @@
 In:  lines, faults, commands. Out: the same lines in the notebook and in notebook.log. Standard library only.
 """
 
+import contextlib
 import os
 import signal
 import subprocess
+import sys
 import time
 from collections.abc import Callable
 from dataclasses import dataclass
 from pathlib import Path
+
+from ..command import one_line
 
 PROJECT = Path(__file__).resolve().parents[2]
 RERUN = "KAGGLE_IS_COMPETITION_RERUN"
@@ -20,6 +24,13 @@ KILL_SECONDS = 30.0
 
 class StartError(RuntimeError):
     """The run cannot go on; the message is one line that says what is wrong."""
+
+
+def show(text: str) -> None:
+    """Print as much as the notebook takes: what its encoding does not have is escaped, where nobody reads it is dropped."""
+    encoding = getattr(sys.stdout, "encoding", None) or "utf-8"
+    with contextlib.suppress(OSError):
+        print(text.encode(encoding, "backslashreplace").decode(encoding), end="", flush=True)
 
 
 @dataclass(frozen=True)
@@ -40,8 +51,10 @@ class Place:
         return self.working / "notebook.log"
 
     def say(self, line: str) -> None:
-        print(line, flush=True)
-        with open(self.log, "a", encoding="utf-8") as file:
+        """One line in the notebook and in the log, whatever it holds; a log on a full disk goes without."""
+        line = one_line(line)
+        show(line + "\n")
+        with contextlib.suppress(OSError), open(self.log, "a", encoding="utf-8") as file:
             file.write(line + "\n")
 
     def fault(self, message: str, instead: str) -> None:
@@ -70,7 +83,7 @@ class Place:
             process = subprocess.Popen(command, stdout=log, stderr=log, env=environment, cwd=folder, start_new_session=True)
             try:
                 while process.poll() is None and (end is None or time.monotonic() < end):
-                    print(shown.read(), end="", flush=True)
+                    show(shown.read())
                     time.sleep(POLL_SECONDS)
             finally:
                 try:
@@ -81,5 +94,5 @@ class Place:
                     code = process.wait(KILL_SECONDS)
                 except subprocess.TimeoutExpired:  # stuck in a device's driver
                     code = -signal.SIGKILL
-            print(shown.read(), end="", flush=True)
+            show(shown.read())
         return code

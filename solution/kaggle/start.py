@@ -8,6 +8,8 @@ Standard library only, until the packages are there. Not here: solving (`driver`
 """
 
 import argparse
+import contextlib
+import io
 import json
 import os
 import shlex
@@ -19,7 +21,9 @@ import tempfile
 import time
 from pathlib import Path
 
-from ..driver.clock import Clock, format_seconds, parse_duration
+from ..command import Parser, duration
+from ..driver.clock import SESSION_LEAVES, Clock, format_seconds, parse_duration
+from ..models.limits import cores
 from . import overlay
 from .check import NO_UNSLOTH
 from .inputs import CODE_MARK, WEIGHTS_MARK, WHEELS_MARK, folders_with
@@ -44,16 +48,15 @@ def submit(place: Place | None = None) -> None:
     """Write a valid submission at once, install what lacks, run the driver. Raises `StartError` (in the rerun only where there
     is no submission at all)."""
     place = place or Place.here()
-    asked = place.guarded(lambda: budgeted(options("submit"), place.rerun), "going on without options")
-    chosen, clock = asked or budgeted([], place.rerun)
+    asked = place.guarded(lambda: read_options(options("submit")), "going on without options") or read_options([])
+    clock = Clock(seconds_for(asked, place))
     place.say(f"{f'competition rerun ({RERUN})' if place.rerun else 'ordinary run'}: code from {PROJECT}")
+    if asked.output is not None:
+        place.fault(f"--output {asked.output}: Kaggle takes submission.json in {place.working} alone", "it is written there")
     place.guarded(lambda: only_code(place), f"going on with {PROJECT}")
-    if "--input" not in chosen:
-        place.guarded(lambda: write_placeholders(place), "no submission yet, the driver will say more")
-        chosen += ["--input", str(place.input)]
-    weights = None
-    if "--weights" not in chosen:
-        weights = place.guarded(lambda: attached_weights(place), "going on with the embedded weights")
+    place.guarded(lambda: write_placeholders(place, asked.input), "no submission yet, the driver will say more")
+    chosen = [*asked.others, "--input", asked.input or str(place.input)]
+    weights = asked.weights or place.guarded(lambda: attached_weights(place), "going on with the embedded weights")
     weights = ["--weights", str(weights)] if weights else []
     with scratch_folder(place) as scratch:
         environment = prepare(place, Path(scratch))
@@ -62,17 +65,21 @@ def submit(place: Place | None = None) -> None:
             drive(place, clock, tries(chosen, weights, place), environment, Path(scratch))
         finally:
             remove_adapters(place)
-    check_submission(place, chosen)
+    check_submission(place, asked.input)
 
 
 def finetune(place: Place | None = None) -> None:
     """Run `solution.finetune` with the packed arguments; its weights, log and stable state stay in the working folder, the
     weights as a dataset folder. Raises `StartError`."""
     place = place or Place.here()
+    try:
+        given = options("finetune")
+    except ValueError as error:
+        raise StartError(str(error)) from None
     only_code(place)
     with scratch_folder(place) as scratch:
         environment, out = prepare(place, Path(scratch)), Path(scratch, "run")
-        command = [sys.executable, "-m", "solution.finetune", "launch", *options("finetune"), "--out", str(out)]
+        command = [sys.executable, "-m", "solution.finetune", "launch", *given, "--out", str(out)]
         place.say(f"+ {shlex.join(command[1:])}")
         code = place.run(command, environment, Path(scratch), FINETUNE_SECONDS)
         for name in ("log.jsonl", "weights", "stable", "latest"):
@@ -115,19 +122,43 @@ def packed() -> dict:
 
 
 def options(kernel: str) -> list[str]:
-    """The options that `pack` was given for this kernel, and those of the environment."""
-    return [*packed().get(kernel, []), *shlex.split(os.environ.get(ARGUMENTS, ""))]
+    """The options that `pack` was given for this kernel, and those of the environment. Raises `ValueError`."""
+    try:
+        return [*packed().get(kernel, []), *shlex.split(os.environ.get(ARGUMENTS, ""))]
+    except ValueError as error:
+        raise ValueError(f"{ARGUMENTS}: {os.environ.get(ARGUMENTS, '')!r} cannot be split: {error}") from None
 
 
-def budgeted(chosen: list[str], rerun: bool) -> tuple[list[str], Clock]:
-    """The options without --budget, and the clock of the run, which began with this process. Raises `ValueError`."""
-    parser = argparse.ArgumentParser(add_help=False, allow_abbrev=False)
-    parser.add_argument("--budget")
-    given, others = parser.parse_known_args(chosen)
-    seconds = parse_duration(given.budget or RERUN_BUDGET)
-    if not rerun and ARGUMENTS not in os.environ:
+def read_options(words: list[str]) -> argparse.Namespace:
+    """What is decided here: `budget` in seconds, `input`, `weights`, `output`, each None where it is not given; and `others`, the
+    words of all other options. Raises `ValueError` for anything that the driver refuses."""
+    parser = Parser(prog="submission.py", add_help=False)
+    parser.add_argument("--budget", type=duration)
+    for name in ("--input", "--weights", "--output"):
+        parser.add_argument(name)
+    try:
+        from ..driver.cli import parser as driver
+
+        with contextlib.redirect_stdout(io.StringIO()):
+            driver().parse_args(words)
+    except ImportError:  # of a package that the wheels bring: the driver itself will say what it refuses
+        pass
+    except SystemExit:
+        raise ValueError(f"{ARGUMENTS}: --help is nothing that a run can do") from None
+    given, given.others = parser.parse_known_args(words)
+    return given
+
+
+def seconds_for(asked: argparse.Namespace, place: Place) -> float:
+    """The budget of the run, no more than a session leaves."""
+    seconds = asked.budget or parse_duration(RERUN_BUDGET)
+    if seconds > SESSION_LEAVES:
+        most = format_seconds(SESSION_LEAVES)
+        place.fault(f"--budget {format_seconds(seconds)} is more than a Kaggle session leaves ({most})", f"going on with {most}")
+        seconds = SESSION_LEAVES
+    if not place.rerun and ARGUMENTS not in os.environ:
         seconds = min(seconds, parse_duration(REHEARSAL_BUDGET))
-    return others, Clock(seconds)
+    return seconds
 
 
 def scratch_folder(place: Place) -> tempfile.TemporaryDirectory:
@@ -143,14 +174,26 @@ def only_code(place: Place) -> None:
         raise StartError(f"two code datasets are attached: {PROJECT} and {others[0]}")
 
 
-def write_placeholders(place: Place) -> None:
-    """A valid submission before the minutes that an installation takes. Raises `InputError`, `OutputError`, `ImportError`."""
+def challenges_for(place: Place, asked: str | None):
+    """The tasks to answer: those that are asked for, else the attached ones. Raises `InputError`, `ImportError`."""
     from ..arc.load import load_challenges
-    from ..arc.submission import placeholders, write_submission
+    from ..arc.sources import read_input
 
-    challenges = load_challenges(place.input)
-    write_submission(place.working / "submission.json", placeholders(challenges))
-    place.say(f"{place.working / 'submission.json'}: placeholders for {len(challenges.num_tests)} tasks")
+    return read_input(asked).challenges if asked else load_challenges(place.input)
+
+
+def write_placeholders(place: Place, asked: str | None) -> None:
+    """A valid submission before the minutes that an installation takes, unless one of these tasks is there. Raises `InputError`,
+    `OutputError`, `ImportError`."""
+    from ..arc.submission import placeholders, validate_submission, write_submission
+
+    challenges = challenges_for(place, asked)
+    path = place.working / "submission.json"
+    if not validate_submission(path, challenges.num_tests):
+        place.say(f"{path}: answers of an earlier run, which stay until there are better ones")
+        return
+    write_submission(path, placeholders(challenges))
+    place.say(f"{path}: placeholders for {len(challenges.num_tests)} tasks")
 
 
 def attached_weights(place: Place) -> Path | None:
@@ -238,7 +281,7 @@ def tries(chosen: list[str], weights: list[str], place: Place) -> list[tuple[str
         ("as asked", asked),
         ("without Unsloth", [*asked, "--backend", "transformers"]),
         ("embedded weights, default preset", plain),
-        ("on the CPU", [*plain, "--devices", f"cpu:{os.cpu_count() or 1}"]),
+        ("on the CPU", [*plain, "--devices", f"cpu:{cores()}"]),
     ]
 
 
@@ -256,6 +299,7 @@ def drive(place: Place, clock: Clock, steps: list[tuple[str, list[str]]], enviro
             code = place.run(command, environment, scratch, clock.left() + OVERDUE)
             if code == 0:
                 return
+            given = [word for word in given if word != "--fresh"]  # the journal is this run's now
             place.fault(f"submission.py ended with exit code {code}", f"{format_seconds(clock.left())} left, tried: {what}")
             fruitless = fruitless + 1 if num_lines(journal) <= before else 0
             if fruitless and (num_lines(journal) <= 1 or fruitless == FRUITLESS):
@@ -271,16 +315,13 @@ def num_lines(path: Path) -> int:
     return path.read_bytes().count(b"\n") if path.is_file() else 0
 
 
-def check_submission(place: Place, chosen: list[str]) -> None:
-    """Raises `StartError` where submission.json does not answer the attached tasks."""
-    from ..arc.load import load_challenges
+def check_submission(place: Place, asked: str | None) -> None:
+    """Raises `StartError` where there is no submission.json, or it does not answer the attached tasks."""
     from ..arc.submission import validate_submission
 
     path = place.working / "submission.json"
     if not path.is_file():
         raise StartError(f"{path}: there is none")
-    if str(place.input) in chosen:
-        faults = validate_submission(path, load_challenges(place.input).num_tests)
-        if faults:
-            raise StartError(f"{path}: {faults[0]}")
+    if asked is None and (faults := validate_submission(path, challenges_for(place, None).num_tests)):
+        raise StartError(f"{path}: {faults[0]}")
     place.say(f"{path}: {path.stat().st_size} bytes, valid")

@@ -9,9 +9,11 @@ import sys
 from pathlib import Path
 
 from ..arc.load import InputError
+from ..arc.sources import read_input
 from ..arc.submission import OutputError
+from ..command import CommandError, Parser, hold_streams, one_line, tell_fault
 from ..driver.board import Board
-from ..driver.cli import read_input
+from ..driver.cli import KAGGLE_INPUT
 from ..select.vote import METHODS
 from .outcome import read_run
 from .page import write_report
@@ -23,7 +25,8 @@ EXAMPLE = """examples:
 
 def main(arguments: list[str] | None = None) -> int:
     """Write the report. Exit code 0, or 2 with one line for input that cannot be used."""
-    parser = argparse.ArgumentParser(
+    hold_streams()
+    parser = Parser(
         prog="python -m solution.report", description="Show what a run did: one HTML file with every grid drawn.",
         epilog=EXAMPLE, formatter_class=argparse.RawDescriptionHelpFormatter,
     )  # fmt: skip
@@ -31,19 +34,23 @@ def main(arguments: list[str] | None = None) -> int:
     parser.add_argument("--input", metavar="PATH", help="the run's challenges, as for submission.py (the public evaluation set)")
     parser.add_argument("--solutions", metavar="PATH", help="solutions file to score against")
     parser.add_argument("--output", metavar="PATH", type=Path, help="HTML file (report.html beside the journal)")
-    options = parser.parse_args(arguments)
+    try:
+        options = parser.parse_args(arguments)
+    except CommandError as error:
+        tell_fault("solution.report", error)
+        return 2
     journal = options.journal / "journal.jsonl" if options.journal.is_dir() else options.journal
     try:
-        found = read_input(options)
+        found = read_input(options.input, options.solutions, KAGGLE_INPUT)
         run = read_run(journal, found.challenges)
         board = Board(found.challenges, selection(run.identity, journal))
         for result in run.results:
             if result.record.ok:
                 board.add(result)
         output = options.output or journal.with_name("report.html")
-        print(write_report(output, journal, found.challenges, found.solutions, board.answers))
+        print(one_line(write_report(output, journal, found.challenges, found.solutions, board.answers)))
     except (InputError, OutputError) as error:
-        print(f"solution.report: {error}", file=sys.stderr)
+        tell_fault("solution.report", error)
         return 2
     return 0
 
