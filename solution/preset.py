@@ -105,8 +105,8 @@ PRESETS = {
         replace(DEFAULT, name="test", train=replace(DEFAULT.train, steps=2), more_views=2, program=ProgramConfig((500, 2_000))),
     )
 }
-"""The default; the paper's recipe for 1B and 3B, and for 8B (paper.md, details 5); the ARChitects' (2025, per-task: rank 32,
-64 steps of one sequence, half of them warm-up), decoded greedily and ranked by the scores at inference, where theirs decodes
-depth first and scores candidates in all views; the default with one part of the method taken away (paper.md, "Numbers"), or on
-top of an adapter trained on all tasks; and one that ends in seconds, to try the machinery. The paper's and those that take a part
-away have no program search beside, which would hide what they show; `--solvers ttt,program` adds it."""
+"""The default; the paper's recipe for 1B and 3B, and for 8B (docs/sources.md, "Details", 5); the ARChitects' (2025, per-task:
+rank 32, 64 steps of one sequence, half of them warm-up), decoded greedily and ranked by the scores at inference, where theirs
+decodes depth first and scores candidates in all views; the default with one part of the method taken away (docs/sources.md,
+"Numbers"), or on top of an adapter trained on all tasks; and one that ends in seconds, to try the machinery. The paper's and
+those that take a part away have no program search beside, which would hide what they show; `--solvers ttt,program` adds it."""

@@ -2,7 +2,7 @@
 
 In:  the costs of the different answers to one test input. Out: a chance for each.
 Fitted by logistic regression on the answers to 67 public training tasks and 59 tasks of ARC-AGI-2's training set that are in
-neither set of ARC-AGI-1 (experiment log, 19); no scored task was used.
+neither set of ARC-AGI-1 (docs/experiments/19-learned-rules.md); no scored task was used.
 Not here: costs (`solve`), which answers become attempts (`select.ensemble`).
 """
 

@@ -92,7 +92,7 @@ def agreeing(
     """Explanations by their answers: answers, cost, the shortest explanation; the lowest cost first.
 
     Every explanation counts as a chance of 2^-cost, and chances add up: answers that many short rules give are more likely right
-    than those of one a little shorter (measured on training tasks: experiment log, 19).
+    than those of one a little shorter (measured on training tasks: docs/experiments/19-learned-rules.md).
     """
     groups: dict[tuple, list] = {}
     for answers, explanation in explained:

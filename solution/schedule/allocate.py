@@ -1,11 +1,11 @@
 """The allocator: which job a free device does next.
 
 In:  progress (from the journal), the cost model, what is running, seconds left, which devices there are. Out: a `Job`, or None.
-Pure. Breadth first (system.md, promise 2): no training, no deeper search and no further views begin on a device while a cheap
-answer is left to start. A cheap answer is the untrained model's one view; on cores that search programs it is the first round of
-that, and the model's only on as much of the device time as the preset's `breadth` allows. Then whatever has the greatest
-expected gain per second among the jobs that still fit, the model's cheap answers beyond that share among them. Once all that is
-left fits into the time left, the longest jobs come first as soon as, begun later, they could outlast the rest.
+Pure. Breadth first (docs/architecture.md, "The allocator"): no training, no deeper search and no further views begin on a device
+while a cheap answer is left to start. A cheap answer is the untrained model's one view; on cores that search programs it is the
+first round of that, and the model's only on as much of the device time as the preset's `breadth` allows. Then whatever has the
+greatest expected gain per second among the jobs that still fit, the model's cheap answers beyond that share among them. Once all
+that is left fits into the time left, the longest jobs come first as soon as, begun later, they could outlast the rest.
 A training is rated, fitted and added up as what is left of it, through its decoding, and handed out in slices: after each one
 everything is weighed anew, and any device may go on with it.
 Not here: predictions (`cost`), chances (`gain`), the same with less work a decision (`indexed`).

@@ -1,8 +1,9 @@
 """The ensemble: answers of programs and of the trained model, as two attempts.
 
 In:  the candidates of one test input, and a voting rule for the model's. Out: grids, the best first.
-Rule (after paper.md, feature 18): programs that explain every demonstration come first, by confidence, the model's votes fill
-in. A program that is hardly likely right does not displace the model's first vote, or both of its votes.
+Rule (after the paper's ensemble: docs/sources.md, feature 18): programs that explain every demonstration come first, by
+confidence, the model's votes fill in. A program that is hardly likely right does not displace the model's first vote, or both of
+its votes.
 Not here: how votes are counted (`vote`), where confidences come from (`program.confidence`).
 """
 

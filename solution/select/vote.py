@@ -40,7 +40,7 @@ def hierarchical(candidates: Sequence[Candidate]) -> tuple[Grid, ...]:
 
 
 def hierarchical_published(candidates: Sequence[Candidate]) -> tuple[Grid, ...]:
-    """Hierarchical voting as the paper's published code does it, not its text (paper.md, detail 8).
+    """Hierarchical voting as the paper's published code does it, not its text (docs/sources.md, "Details", 8).
 
     Differs from `hierarchical` twice: all predictions together form one more group, and a list that is still short after
     back-filling repeats its column majority up to three slots. So each group has three slots to give, and a group's

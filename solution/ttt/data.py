@@ -1,7 +1,8 @@
 """D_TTT: the data that one task's adapter is trained on, made of the task's own demonstrations.
 
 In:  a task. Out: pseudo tasks, each with demonstrations and one held-out pair whose output is known.
-Rules: paper, section 3 (leave-one-out, transformations, permutations, at most 250 items a task); paper.md features 2-8.
+Rules: paper, section 3 (leave-one-out, transformations, permutations, at most 250 items a task): features 2 to 8 of
+docs/sources.md, "Features".
 Not here: tokens' order in batches and the training itself (`train`).
 """
 
@@ -93,7 +94,7 @@ def encode_item(
     """The item's prompt, behind the rows `prefix` of the prefix table, and the spans that carry loss.
 
     The first demonstration's output cannot be inferred and carries none; an item without demonstrations has loss on
-    its answer (paper.md, details 2; feature 6).
+    its answer (docs/sources.md, "Details", 2; feature 6).
     """
     prompt = codec.encode(item, answer=True, prefix=prefix)
     spans = prompt.spans[1:] if config.demonstration_loss else prompt.spans[-1:]

@@ -1,7 +1,7 @@
 """Data of the joint adapter: leave-one-out items of all tasks of a file, trained on before the tasks' own adapters.
 
 In:  tasks. Out: pseudo tasks, a random one of each task in every pass. Test inputs and outputs are never looked at.
-What mdlARC and the ARChitects of 2024 do instead of per-task training (anchors.md) is here its first half.
+What mdlARC and the ARChitects of 2024 do instead of per-task training (docs/sources.md, "Other systems") is here its first half.
 Not here: the training itself (`train`), when it happens (`schedule`).
 """
 

@@ -2,8 +2,8 @@
 
 In:  a model with an adapter, pseudo tasks. Out: the adapter, trained in place, and what it took. A training may be parked after
 any step and go on elsewhere: the steps, and their bits, are those of one that was never interrupted.
-Rules: paper, section 3 and its hyperparameters (paper.md, "Details", 2 and 5). No Trainer: its set-up costs more than
-these runs (unsloth.md, "trl"). Not here: which pseudo tasks (`data`), when to train which task (`schedule`), where a parked
+Rules: paper, section 3 and its hyperparameters (docs/sources.md, "Details", 2 and 5). No Trainer: its set-up costs more than
+these runs (docs/sources.md, "trl"). Not here: which pseudo tasks (`data`), when to train which task (`schedule`), where a parked
 training waits (`driver.solve`).
 """
 

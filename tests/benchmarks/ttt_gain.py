@@ -3,8 +3,8 @@
     python -m tests.benchmarks.ttt_gain --set training --max-tokens 600 --tasks 60
 
 Every task is decoded in eight views by the untrained model with all demonstrations, trained, and decoded again: once with
-all demonstrations in the prompt, once leaving one out in each view (paper.md, "Details", 1). Two attempts; strict scores with
-95 % bootstrap intervals over tasks, and test outputs solved (partial credit).
+all demonstrations in the prompt, once leaving one out in each view (docs/sources.md, "Details", 1). Two attempts; strict scores
+with 95 % bootstrap intervals over tasks, and test outputs solved (partial credit).
 Each worker thread has its own model; no clock is involved, so the result repeats exactly.
 """
 

@@ -33,7 +33,7 @@ MOST_FEATURES = 3 if COMPILES else 2
 FEATURE_COST, GROWN_COST, KEY_COST, CHANGE_COST, SOURCE_COST, LEFT_OUT_COST = 1.0, 0.5, 0.02, 0.1, 0.15, 4.0
 """Description length, in operations: of a feature, of one of the output, of a row of the table, of a row that changes the cell,
 of each different source; and of demonstrations that the table of the others does not explain, were it all of them. Chosen on
-public training tasks (experiment log, 19)."""
+public training tasks (docs/experiments/19-learned-rules.md)."""
 READING_ORDERS = {
     order: {name: AROUND[name] for name in names}
     for order, names in {
