@@ -1,7 +1,11 @@
 """The driver's entry point: `python submission.py --help`."""
 
 import os
+import signal
 import sys
+
+if signal.getsignal(signal.SIGINT) is signal.default_int_handler:  # until the driver listens Ctrl-C ends it without a traceback
+    signal.signal(signal.SIGINT, signal.SIG_DFL)
 
 from solution.driver.cli import main
 

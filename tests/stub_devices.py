@@ -30,6 +30,7 @@ ERRORS = {
     "cublas": lambda: RuntimeError("CUDA error: CUBLAS_STATUS_ALLOC_FAILED when calling `cublasCreate(handle)`"),
     "nan": lambda: ArithmeticError("loss nan at step 1 of test-time training"),
     "lost": lambda: RuntimeError("CUDA error: an illegal memory access was encountered"),
+    "unknown": lambda: RuntimeError("the kernel left the device in a state that nothing here knows"),
 }
 PRESET = replace(PRESETS["test"], agreement=0.0)
 

@@ -106,6 +106,14 @@ def test_public_sets_by_name(tmp_path, source, name, num_tasks):
     assert "bring their own" in error_of(read_input, source, "solutions.json")
 
 
+def test_a_name_that_is_a_path_too_needs_a_choice(tmp_path, monkeypatch):
+    monkeypatch.chdir(tmp_path)
+    (tmp_path / "evaluation").mkdir()
+    write(tmp_path / "evaluation" / "t.json", ANSWERED)
+    assert "give ./evaluation" in error_of(read_input, "evaluation")
+    assert list(read_input("./evaluation").challenges.tasks) == ["t"] and len(read_input(None).challenges.tasks) == 400
+
+
 def test_what_is_attached_is_read_where_nothing_is_named_and_nothing_is_scored(tmp_path):
     path = write(tmp_path / "competitions" / TEST_CHALLENGES, {"a": ANSWERED})
     write(tmp_path / "competitions" / "arc-agi_test_solutions.json", {"a": [[[1]], [[2, 2]]]})

@@ -146,8 +146,12 @@ def test_nor_are_solutions_weights_or_a_task_of_a_folder(place, capsys):
         (weights / file.name).write_bytes(file.read_bytes())
     before = contents(place)
     assert "what --solutions reads" in refused(capsys, "--solutions", "solutions.json", output="solutions.json")
-    assert "holds tasks or solutions" in refused(capsys, output="solutions.json")
-    assert "holds tasks or solutions" in refused(capsys, "--input", "folder", output="folder/x.json")
+    assert "no submission" in refused(capsys, output="solutions.json")
+    assert "no submission" in refused(capsys, "--input", "folder", output="folder/x.json")
+    for content in ('[{"input": [[1]], "output": [[1]]}]', '{"a": {"train": [', '{"model_type": "llama"}', "words"):
+        (place / "mine.json").write_text(content)
+        assert "no submission" in refused(capsys, output="mine.json") and (place / "mine.json").read_text() == content
+    (place / "mine.json").unlink()
     named = f"arc-llama-s={weights}"
     assert "what --weights reads" in refused(capsys, "--weights", named, output=weights / "config.json")
     assert contents(place) == before

@@ -53,7 +53,7 @@ time.sleep({HANGS})
     assert (tmp_path / "last").read_text() == "done"
 
 
-@pytest.mark.parametrize("text", ["nan", "inf", "1e3", "-1", "9" * 400, "8785h", "\u0663s", "1h\n2m", " ", "+5s"])
+@pytest.mark.parametrize("text", ["nan", "inf", "1e3", "-1", "9" * 400, "8785h", "\u0663s", "1h\n2m", " ", "+5s", "11h30", "5m1"])
 def test_no_duration(text):
     with pytest.raises(ValueError, match="is not a|longer than a year"):
         parse_duration(text)

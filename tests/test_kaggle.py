@@ -427,9 +427,21 @@ def test_options_count_in_every_form_that_argparse_reads(place, driver, monkeypa
     assert validate_submission(tmp_path / "working" / "submission.json", {"mine": 1}) == []
 
 
+def test_paths_are_the_notebooks_and_a_rehearsal_stays_short(place, driver, monkeypatch, tmp_path, weights_folder):
+    (tmp_path / "input" / "weights").symlink_to(weights_folder)
+    (tmp_path / "mine.json").write_text(json.dumps({"mine": TASKS["aa000000"]}))
+    monkeypatch.chdir(tmp_path)
+    monkeypatch.setenv(start.ARGUMENTS, "--input mine.json --solutions mine.json --output working/submission.json")
+    started = driver((0, 1))
+    start.submit(place(rerun=False))
+    options = driver_parser().parse_args(started[0][2:])
+    assert options.input == options.solutions == str(tmp_path / "mine.json") and options.budget <= 15 * 60
+
+
 @pytest.mark.parametrize("asked, fault", [
     ("--budget 13h", "--budget 13h00m is more than a Kaggle session leaves"),
     ("--seed -1", "-1 is not"),
+    ("--input=", "is empty"),
     ("--inp x", "--inp"),
     ("--input 'x", "ARC_ARGUMENTS.*No closing quotation"),
     ("--output s.json", "Kaggle takes submission.json"),

@@ -219,6 +219,49 @@ def test_packed_tensors_must_be_whole_and_said_to_be_packed(tmp_path, state):
         read_checkpoint(folder)
 
 
+def test_what_unpacks_a_matrix_must_be_there_and_of_its_size(tmp_path, state):
+    """Block scales that are themselves quantized, as bitsandbytes stores them: without their scales they are only indices."""
+    import bitsandbytes.functional as bnb
+
+    folder = packed(tmp_path / "a", state)
+    matrix, found = bnb.quantize_4bit(state[GATE].float(), blocksize=64, quant_type="nf4", compress_statistics=True)
+    own = {f"{GATE}.{name}": tensor for name, tensor in found.as_dict(packed=True).items()}
+    tensors = {n: t for n, t in load_file(folder / "model.safetensors").items() if not n.startswith(GATE)} | {GATE: matrix} | own
+
+    def store(**changes):
+        save_file({n: t for n, t in (tensors | changes).items() if t is not None}, folder / "model.safetensors")
+
+    store()
+    read_checkpoint(folder)
+    for end in (".nested_absmax", ".nested_quant_map", ".absmax", ".quant_map"):
+        whole = tensors[GATE + end]
+        for wrong in (None, whole[:-1].clone(), torch.cat([whole, whole])):
+            store(**{GATE + end: wrong})
+            with pytest.raises(WeightsError, match=end):
+                read_checkpoint(folder)
+    said = json.loads(bytes(tensors[f"{GATE}.quant_state.bitsandbytes__nf4"].tolist()))
+    for wrong in ({"blocksize": None}, {"blocksize": 0}, {"quant_type": "fp4"}, {"nested_offset": None}):
+        changed = json.dumps({k: v for k, v in (said | wrong).items() if v is not None}).encode()
+        store(**{f"{GATE}.quant_state.bitsandbytes__nf4": torch.tensor(list(changed), dtype=torch.uint8)})
+        with pytest.raises(WeightsError, match="cannot be read|only NF4"):
+            read_checkpoint(folder)
+
+
+def test_shards_may_have_any_name_that_the_index_gives_them(tmp_path, state):
+    folder = write(tmp_path / "a", state, 40_000)
+    index = json.loads((folder / INDEX).read_text())
+    for shard in {*index["weight_map"].values()}:
+        (folder / shard).rename(folder / f"pytorch_{shard}")
+    index["weight_map"] = {name: f"pytorch_{shard}" for name, shard in index["weight_map"].items()}
+    (folder / INDEX).write_text(json.dumps(index))
+    read_checkpoint(folder)
+    assert torch.equal(read_dense(folder, torch.bfloat16)[GATE], state[GATE])
+    assert torch.equal(read_llama(folder, torch.bfloat16, "grid").model.layers[1].mlp.gate_proj.weight, state[GATE])
+    next(iter(folder.glob("pytorch_*"))).unlink()
+    with pytest.raises(WeightsError, match="is missing"):
+        read_checkpoint(folder)
+
+
 @pytest.mark.parametrize("storage", [torch.uint8, torch.bfloat16, torch.float16, torch.float32])
 def test_4_bits_stored_under_another_type_are_the_same_bytes(tmp_path, state, storage):
     folder = packed(tmp_path / "a", state, storage)

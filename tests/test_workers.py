@@ -52,6 +52,39 @@ def test_poisoned_tasks_cost_nothing_but_themselves(tmp_path, monkeypatch, devic
     assert (done.processes > 1) is (kind == "lost")
 
 
+@pytest.mark.parametrize("poisoned", [1, 2])
+@pytest.mark.parametrize("devices", [ONE, TWO], ids=["one device", "two devices"])
+def test_a_task_that_breaks_its_device_in_unknown_words_is_found_out(tmp_path, monkeypatch, devices, poisoned):
+    """Every later job fails there, known-good ones too: what failed first is to blame, also in the next process."""
+    monkeypatch.setattr(health, "PROBE_AFTER", 0.01)
+    tasks = list(stub_tasks(24))
+    bad, broken = tasks[:poisoned], {}
+
+    def act(device, job):
+        if device.startswith("search"):
+            return
+        if job.stage == "ttt" and job.tasks[0] in bad:
+            broken[device] = threading.current_thread()  # workers of the next process are other threads
+        if broken.get(device) is threading.current_thread():
+            raise ERRORS["unknown"]()
+
+    done = stub_run(tmp_path, monkeypatch, devices, act, restarts=MOST_RESTARTS)
+    assert done.setup.progress.trained == set(tasks) - set(bad) and done.processes > 1
+    blamed = {r.record.job.tasks for r in done.setup.journal.results if r.lost}
+    assert blamed == {(name,) for name in bad}
+
+
+@pytest.mark.parametrize("said, lost", [
+    ("Triton Error [CUDA]: misaligned address", True), ("cuDNN error: CUDNN_STATUS_EXECUTION_FAILED", True),
+    ("CUDA kernel errors might be asynchronously reported", True), ("CUDA driver error: unknown error", True),
+    ("CUDA error: out of memory", False), ("CUBLAS_STATUS_ALLOC_FAILED", False), ("[Errno 12] Cannot allocate memory", False),
+    ("shapes cannot be multiplied", False),
+])  # fmt: skip
+def test_lost_devices_are_told_from_full_ones(said, lost):
+    assert health.is_lost(RuntimeError(said)) is lost
+    assert health.is_out_of_memory(RuntimeError(said)) is ("memory" in said or "ALLOC" in said)
+
+
 def test_a_task_poisoned_from_its_cheap_answer_on_is_found_in_its_batch(tmp_path, monkeypatch):
     (bad,) = list(stub_tasks(24))[3:4]
 

@@ -55,9 +55,11 @@ def read_input(source: str | None, solutions: str | None = None, attached: Path 
         path = find_file(attached, TEST_CHALLENGES)
         challenges, known = load_challenges(path), {}
     else:
-        source = "evaluation" if source is None else source
+        given, source = source, "evaluation" if source is None else source
         name = SHORT_NAMES.get(source, source)
         if name in PUBLIC_SETS:
+            if given is not None and os.path.exists(given):
+                raise InputError(f"--input {given!r} names a public set and is a path here: give ./{given} for the path")
             if solutions is not None:
                 raise InputError("--solutions needs --input: the public sets bring their own")
             version, half = name.removeprefix("arc-agi-").split("/")

@@ -193,7 +193,7 @@ def main(arguments: list[str] | None = None) -> int:
     on_kaggle, rerun = KAGGLE_WORKING.is_dir(), bool(os.environ.get("KAGGLE_IS_COMPETITION_RERUN"))
 
     def claim_output() -> Claim:
-        check_output(options.output, what_is_read(options, found))
+        check_output(options.output, what_is_read(options, found), anything=on_kaggle)
         claim = Claim(options.output, found.challenges, keep=on_kaggle)
         if on_kaggle or claim.is_new or clock.left() < SETTLING:
             claim.first()

@@ -165,11 +165,11 @@ def parse_duration(text: str) -> float:
     """Seconds of "11h30m", "15m", "90s", "1h" or a plain number of seconds. Raises `ValueError` for anything else, and for more
     than a year."""
     part = r"([0-9]+(?:\.[0-9]+)?)"
-    match = re.fullmatch(rf"(?:{part}h)?(?:{part}m)?(?:{part}s?)?", text.strip())
+    match = re.fullmatch(rf"(?:{part}h)?(?:{part}m)?(?:{part}s)?|{part}", text.strip())
     if not text.strip() or match is None:
         raise ValueError(f"{text!r} is not a duration such as 11h30m, 15m or 90s")
-    hours, minutes, seconds = (float(part or 0) for part in match.groups())
-    total = 3600 * hours + 60 * minutes + seconds
+    hours, minutes, seconds, alone = (float(part or 0) for part in match.groups())
+    total = 3600 * hours + 60 * minutes + seconds + alone
     if total <= 0:
         raise ValueError(f"{text!r} is not a positive duration")
     if total > LONGEST_SECONDS:

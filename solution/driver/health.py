@@ -30,8 +30,11 @@ MOST_LOSSES = 2
 """Devices that jobs of a task may lose before the task is left out."""
 HANG_LEAST, HANG_TIMES = 600.0, 5.0
 """A job hangs that takes longer than these seconds, and than so many times what was foretold, the forecast's own margin added."""
-MEMORY = re.compile(r"out of memory|STATUS_ALLOC_FAILED|can.t allocate memory|not enough memory", re.IGNORECASE)
-LOST = re.compile(r"CUDA (driver )?error|illegal memory access|device-side assert|unspecified launch failure")
+MEMORY = re.compile(r"out of memory|STATUS_ALLOC_FAILED|can(.|no)t allocate memory|not enough memory", re.IGNORECASE)
+LOST = re.compile(
+    r"CUDA (driver |kernel )?errors?|Triton Error \[CUDA\]|CUDNN_STATUS_(EXECUTION_FAILED|INTERNAL_ERROR|MAPPING_ERROR)"
+    r"|illegal memory access|misaligned address|device-side assert|unspecified launch failure"
+)
 
 Key = tuple[str, tuple[str, ...], int]
 """Stage, tasks and first view: a job whatever its attempt, as `Progress.failures` counts them."""
@@ -77,6 +80,7 @@ class _Device:
     trial_at: float = 0.0
     judged_by: str = "base"
     trusted: bool = True
+    first: Job | None = None
 
 
 class Health:
@@ -109,6 +113,7 @@ class Health:
         """A job ended well on a device that is fit, or is so again: what failed there before is the tasks' own fault."""
         own = self._devices[device]
         own.failed.pop(family(job.stage), None)
+        own.first = None
         own.state, own.trials, own.trusted = "fit", 0, True
         for each in self._devices.values():
             each.tried.discard(key_of(job))
@@ -119,6 +124,7 @@ class Health:
     def failed(self, device: str, job: Job) -> None:
         """A job failed, whatever of: memory, NaN, an exception."""
         own = self._devices[device]
+        own.first = own.first or job
         own.failed[family(job.stage)].append(key_of(job))
         own.tried.add(key_of(job))
 
@@ -157,6 +163,10 @@ class Health:
         if own.trials >= PROBES_ALONE and not self.others(device, family(job.stage)):
             own.state, own.trusted, own.trials = "fit", False, 0
         return forgiven
+
+    def first_failed(self, device: str) -> Job | None:
+        """What failed first since a device's last success: the likeliest to have broken it, where known-good jobs fail too."""
+        return self._devices[device].first
 
     def lost(self, device: str) -> None:
         """A device serves this process no more."""

@@ -135,7 +135,7 @@ class Journal:
             return False
         try:
             self.results = [result_from_json(value) for value, _ in lines if value.get("kind") == "job"]
-        except (KeyError, TypeError, ValueError):  # of a form without checksums
+        except (KeyError, TypeError, ValueError, AttributeError):  # of a form without checksums
             return False
         self.damaged = sum(part.endswith(b"\n") for part in damaged)
         if self.damaged:

@@ -4,13 +4,12 @@ In:  --output, what is read. Out: `InputError` of one line, or a `Claim`: the ru
 A refused command leaves everything as it was. Not here: what a submission holds (`arc.submission`), the journal (`journal`).
 """
 
-import json
 import os
 import threading
 from collections.abc import Iterable
 from pathlib import Path
 
-from ..arc.load import Challenges, InputError, is_task
+from ..arc.load import Challenges, InputError
 from ..arc.submission import OutputError, aside_of, placeholders, validate_submission, write_submission
 from .lock import take
 
@@ -25,9 +24,9 @@ def folder_of(output: Path) -> Path:
     return output.with_suffix(".run")
 
 
-def check_output(output: Path, reads: Iterable[tuple[str, Path]]) -> None:
+def check_output(output: Path, reads: Iterable[tuple[str, Path]], anything: bool = False) -> None:
     """Raises `InputError` where a run may not write to `output` and beside it. `reads`: what the command reads, as pairs of
-    option and file or folder, however they are linked."""
+    option and file or folder, however they are linked. `anything`: whatever file is there may be replaced."""
     for path in (output, Path(os.path.realpath(output))):
         if path.is_dir():
             raise InputError(f"--output: {output} is a folder, give a file in it")
@@ -43,23 +42,19 @@ def check_output(output: Path, reads: Iterable[tuple[str, Path]]) -> None:
             for path in (output, log_of(output)):
                 if path.exists() and file.is_file() and path.samefile(file):
                     raise InputError(f"--output: {path} is what {option} reads")
-    if _holds_data(output):
-        raise InputError(f"--output: {output} holds tasks or solutions, no submission: give another file")
+    if not anything and not _may_go(output):
+        raise InputError(f"--output: {output} is there and no submission: give another file")
     if log_of(output).exists() and not os.access(log_of(output), os.W_OK):
         raise InputError(f"--output: {log_of(output)}, the run's log, cannot be written")
 
 
-def _holds_data(path: Path) -> bool:
-    """Whether a file is ARC data: a task, tasks by id, or lists of output grids by id."""
+def _may_go(path: Path) -> bool:
+    """Whether nothing but an earlier submission, whole or damaged, is lost where a file is replaced."""
     try:
-        data = json.loads(path.read_bytes())
-    except (OSError, ValueError, RecursionError):
-        return False
-    if not isinstance(data, dict):
-        return False
-    return is_task(data) or any(
-        is_task(value) or isinstance(value, list) and any(isinstance(grid, list) for grid in value) for value in data.values()
-    )
+        data = path.read_bytes()
+    except OSError:  # none is there, or `Claim` will say
+        return True
+    return data.strip() in (b"", b"{}") or b'"attempt_1"' in data
 
 
 class Claim:

@@ -247,6 +247,10 @@ class _Loop:
                 self._health.lost(device)
                 self._idle.remove(worker)
                 log.error("%s is lost to this process, it fails whatever it is given: %s", device, result.error)
+                if (culprit := self._health.first_failed(device)) is not None:
+                    blamed = Result(Record(culprit, device, 0.0, ok=False), error=f"{device} failed ever after", lost=True)
+                    take(setup, blamed, blame_job=False)
+                    self._blame_loss(blamed.record)
         else:
             self._health.failed(device, record.job)
 

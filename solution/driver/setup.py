@@ -47,8 +47,8 @@ log = logging.getLogger("solution")
 
 RESTARTS = "ARC_RESTARTS"
 """Environment variable of a process that started itself again: how often."""
-MOST_RESTARTS, RESTART_SECONDS = 5, 60.0
-"""Restarts at most, and seconds that must be left for one."""
+MOST_RESTARTS, RESTART_SECONDS, RESTART_EVERY = 5, 60.0, 1200.0
+"""Restarts at most, seconds that must be left for one, seconds of the budget for each further one: a restart costs a minute."""
 LAST_WORD = 0.1
 """Seconds that workers have to end once everything is written."""
 
@@ -149,7 +149,7 @@ def prepare(
     setup = Setup(
         found.challenges, solutions, {n: task_size(t, model.codec) for n, t in tasks.items()}, preset,
         Board(found.challenges, preset.select), journal, options.output, clock, ready.speed,
-        num_restarts() < MOST_RESTARTS,
+        num_restarts() < max(MOST_RESTARTS, clock.budget / RESTART_EVERY),
     )  # fmt: skip
     joint_adapter = preset.joint is not None and can_read_adapter(folder / "adapters", JOINT)
     if any(r.record.job.stage == "joint" and r.record.ok for r in journal.results) and not joint_adapter:

@@ -87,6 +87,8 @@ def check_options(order: Order) -> None:
             raise PackError(f"{option}: --help is nothing that a run can do") from None
         except CommandError as error:
             raise PackError(f"{option}: {error}") from None
+        if option == "--submit" and any(word.partition("=")[0] == "--output" for word in words):
+            raise PackError("--submit: --output: Kaggle takes submission.json alone")
         if option == "--submit" and parsed.budget > SESSION_LEAVES:
             raise PackError(f"--submit: --budget {format_seconds(parsed.budget)} is longer than a Kaggle session leaves "
                             f"({format_seconds(SESSION_LEAVES)})")  # fmt: skip

@@ -35,6 +35,8 @@ RERUN_BUDGET, REHEARSAL_BUDGET = "11h30m", "15m"
 """From the start of the notebook's process. An ordinary run solves public tasks: it rehearses, and its hours are GPU quota."""
 ENOUGH = 30.0
 """Seconds that must be left for the driver to be started (again)."""
+PATHS = ("--solutions", "--author")
+"""Options of the driver besides --input and --weights that name files."""
 FRUITLESS, PAUSE = 3, 20.0
 """Starts in a row that add nothing to answers that are there, before it is given up; and seconds before the next: a GPU may need
 a while after a crash."""
@@ -48,10 +50,12 @@ def submit(place: Place | None = None) -> None:
     """Write a valid submission at once, install what lacks, run the driver. Raises `StartError` (in the rerun only where there
     is no submission at all)."""
     place = place or Place.here()
-    asked = place.guarded(lambda: read_options(options("submit")), "going on without options") or read_options([])
+    asked = place.guarded(lambda: read_options(options("submit")), "going on with the packed options alone")
+    asked = asked or place.guarded(lambda: read_options(packed().get("submit", [])), "going on without options")
+    asked = asked or read_options([])
     clock = Clock(seconds_for(asked, place))
     place.say(f"{f'competition rerun ({RERUN})' if place.rerun else 'ordinary run'}: code from {PROJECT}")
-    if asked.output is not None:
+    if asked.output is not None and Path(asked.output).resolve() != (place.working / "submission.json").resolve():
         place.fault(f"--output {asked.output}: Kaggle takes submission.json in {place.working} alone", "it is written there")
     place.guarded(lambda: only_code(place), f"going on with {PROJECT}")
     place.guarded(lambda: write_placeholders(place, asked.input), "no submission yet, the driver will say more")
@@ -134,8 +138,8 @@ def read_options(words: list[str]) -> argparse.Namespace:
     words of all other options. Raises `ValueError` for anything that the driver refuses."""
     parser = Parser(prog="submission.py", add_help=False)
     parser.add_argument("--budget", type=duration)
-    for name in ("--input", "--weights", "--output"):
-        parser.add_argument(name)
+    for name in ("--input", "--weights", "--output", *PATHS):
+        parser.add_argument(name, type=_path)
     try:
         from ..driver.cli import parser as driver
 
@@ -146,7 +150,17 @@ def read_options(words: list[str]) -> argparse.Namespace:
     except SystemExit:
         raise ValueError(f"{ARGUMENTS}: --help is nothing that a run can do") from None
     given, given.others = parser.parse_known_args(words)
+    for name in PATHS:
+        if (path := getattr(given, name.removeprefix("--"))) is not None:
+            given.others += [name, path]
     return given
+
+
+def _path(text: str) -> str:
+    """A path as the driver finds it, which works in another folder than the notebook; a name as it is."""
+    if not text:
+        raise argparse.ArgumentTypeError("is empty")
+    return os.path.abspath(text) if os.path.exists(text) else text
 
 
 def seconds_for(asked: argparse.Namespace, place: Place) -> float:
@@ -156,7 +170,7 @@ def seconds_for(asked: argparse.Namespace, place: Place) -> float:
         most = format_seconds(SESSION_LEAVES)
         place.fault(f"--budget {format_seconds(seconds)} is more than a Kaggle session leaves ({most})", f"going on with {most}")
         seconds = SESSION_LEAVES
-    if not place.rerun and ARGUMENTS not in os.environ:
+    if not place.rerun and "--budget" not in os.environ.get(ARGUMENTS, ""):
         seconds = min(seconds, parse_duration(REHEARSAL_BUDGET))
     return seconds
 

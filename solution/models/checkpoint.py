@@ -6,6 +6,7 @@ Not here: sizes and hashes (`manifest`), the tensors themselves (`nf4.read_dense
 """
 
 import json
+import math
 import re
 from dataclasses import dataclass
 from pathlib import Path
@@ -97,6 +98,8 @@ def stored_tensors(folder: Path) -> dict[str, Stored]:
         index = read_json(folder / INDEX).get("weight_map")
         if not isinstance(index, dict) or not all(isinstance(file, str) for file in index.values()):
             raise WeightsError(f"{folder / INDEX}: no file names under 'weight_map'")
+        named = {folder / file for file in index.values() if Path(file).name == file and file.endswith(".safetensors")}
+        paths = sorted({*paths, *(path for path in named if path.is_file() or path.is_symlink())})
     elif not paths:
         raise WeightsError(f"{folder}: {_instead(folder)}")
     missing = sorted(_told(paths, index) - {path.name for path in paths})
@@ -163,18 +166,34 @@ def read_json(path: Path) -> dict:
 
 def packed_shape(tensors: dict[str, Stored], name: str) -> tuple[int, ...]:
     """The shape of the matrix that a packed tensor stands for. Raises `WeightsError` where what unpacks it is missing."""
-    lost = [end for end in (".absmax", ".quant_map") if name + end not in tensors]
+    try:
+        state = json.loads(tensors[name + STATE_KEY].read())
+        shape, blocksize = tuple(map(int, state["shape"])), int(state["blocksize"])
+        nested = int(state["nested_blocksize"]) if "nested_blocksize" in state else None
+        quantized = state.get("quant_type", "nf4"), float(state.get("nested_offset", 0.0))
+        if blocksize < 1 or (nested is not None and (nested < 1 or "nested_offset" not in state)):
+            raise ValueError
+    except (ValueError, KeyError, TypeError, AttributeError) as error:
+        raise WeightsError(f"{name}{STATE_KEY} cannot be read") from error
+    if quantized[0] != "nf4":
+        raise WeightsError(f"{name} is quantized by {quantized[0]!r}: only NF4 is read")
+    parts = (".absmax", ".quant_map", *((".nested_absmax", ".nested_quant_map") if nested else ()))
+    lost = [end for end in parts if name + end not in tensors]
     if lost:
         raise WeightsError(f"{name}{lost[0]} is missing")
-    try:
-        shape = tuple(map(int, json.loads(tensors[name + STATE_KEY].read())["shape"]))
-    except (ValueError, KeyError, TypeError) as error:
-        raise WeightsError(f"{name}{STATE_KEY} cannot be read") from error
     values, packed = 1, tensors[name].stop - tensors[name].start
     for side in shape:
         values *= side
     if packed != (values + 1) // 2:
         raise WeightsError(f"{name} has {packed} packed bytes for {values} values of 4 bits")
+    blocks = -(-values // blocksize)
+    wanted = {".absmax": (blocks, ("U8",) if nested else ("F32",)), ".quant_map": (16, ("F32",))}
+    if nested:
+        wanted |= {".nested_absmax": (-(-blocks // nested), ("F32",)), ".nested_quant_map": (256, ("F32",))}
+    for end, (count, dtypes) in wanted.items():
+        part = tensors[name + end]
+        if math.prod(part.shape) != count or part.dtype not in dtypes:
+            raise WeightsError(f"{name}{end} is {list(part.shape)} of {part.dtype}, not {count} of {dtypes[0]}")
     return shape
 
 

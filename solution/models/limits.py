@@ -67,7 +67,7 @@ def _groups_memory(root: Path) -> list[tuple[int, int]]:
             continue
         held = next((int(t) for n in ("memory.current", "memory.usage_in_bytes") if (t := _text(group / n).strip()).isdigit()), 0)
         version = "total_" if "total_inactive_file" in stat else ""  # version 1 counts groups below apart
-        cached = sum(int(stat.get(f"{version}{kind}_file", 0)) for kind in ("inactive", "active"))
+        cached = sum(int(t) for kind in ("inactive", "active") if (t := stat.get(f"{version}{kind}_file", "0").strip()).isdigit())
         found.append((min(known), max(0, held - cached)))
     return found
 

@@ -68,6 +68,8 @@ class WeightSet:
             if sha256_of(path) != file["sha256"]:
                 raise WeightsError(f"weights {self.name}: {path} does not have the sha256 of its manifest entry")
         check_folder(self.folder, self.entry["codec"], f"weights {self.name}: ")
+        if "config.json" not in listed:
+            raise WeightsError(f"weights {self.name}: config.json is not in its manifest entry")
 
 
 def check_folder(folder: Path, codec: str, begin: str = "") -> None:
@@ -160,5 +162,6 @@ def _weight_set(entry: dict, folder: Path, source: Path) -> WeightSet:
 
 def _is_listed(file: dict) -> bool:
     """Whether an entry's file has a path, and a size and sha256 unless it is not pinned."""
-    pinned = isinstance(file.get("size"), int) and isinstance(file.get("sha256"), str)
-    return isinstance(file.get("path"), str) and "sha256" in file and (pinned or file["sha256"] is None)
+    if not isinstance(file.get("path"), str) or not isinstance(file.get("size"), int | None) or "sha256" not in file:
+        return False
+    return file["sha256"] is None or (isinstance(file["sha256"], str) and file.get("size") is not None)
