@@ -72,7 +72,7 @@ def draw_task(challenges: Challenges, name: str, voted: list[Proposal]) -> Figur
     for number, proposal in enumerate(shown):
         axes[1, 1 + number].axis("on")
         right = " (right)" if not number else ""
-        draw_grid(axes[1, 1 + number], proposal.grid, f"{proposal.trained} views{right}")
+        draw_grid(axes[1, 1 + number], proposal.grid, f"{proposal.trained} view{'s' * (proposal.trained > 1)}{right}")
     figure.suptitle(f"ARC-AGI-1 training task {name}", fontsize=9)
     return figure
 
