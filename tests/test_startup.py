@@ -287,7 +287,8 @@ def test_an_earlier_submission_of_other_tasks_stays_until_models_are_loaded(two,
     data = bytearray((damaged / "model.safetensors").read_bytes())
     data[-1] ^= 1
     (damaged / "model.safetensors").write_bytes(data)
-    (folder / "finished.json").write_text("answers to others")
+    finished = '{"other": [{"attempt_1": [[1]], "attempt_2": [[0]]}]}'
+    (folder / "finished.json").write_text(finished)
     options = ("--weights", str(damaged), "--budget", ROOM, "--preset", "test", "--devices", "cpu")
     program = [sys.executable, "-c", "import sys; from solution.driver import cli; cli.QUICK_BYTES = 0; sys.exit(cli.main())"]
     for output, there in (("finished.json", True), ("none.json", False)):
@@ -295,7 +296,7 @@ def test_an_earlier_submission_of_other_tasks_stays_until_models_are_loaded(two,
         done = subprocess.run(line, capture_output=True, text=True, cwd=ROOT, timeout=HANGS)
         assert done.returncode == 2 and "does not have the sha256" in done.stderr.splitlines()[-1]
         assert (folder / output).exists() == there and len(list(folder.glob("*.tmp"))) == 0
-    assert (folder / "finished.json").read_text() == "answers to others"
+    assert (folder / "finished.json").read_text() == finished
 
 
 def test_longest_sequence_bounds_what_a_run_computes_and_presets_stay_within_positions():
